@@ -1,0 +1,6 @@
+"""torch's own resampling results, without torch: on arrays, on PIL pictures, from the command line."""
+
+from resample.threads import get_num_threads, set_num_threads
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "get_num_threads", "set_num_threads"]

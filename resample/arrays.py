@@ -1,0 +1,66 @@
+"""Arrays of any library on the CPU in, NumPy views inside, the caller's kind out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+GiveBack = Callable[[Array], Any]
+
+_CPU_DEVICES = (1, 3)  # DLPack's kDLCPU and kDLCUDAHost, pinned memory of the host
+
+
+def borrowed(name: str, array: Any) -> tuple[Array, GiveBack]:
+    """Return a NumPy view of `array` and the function that turns a result into the caller's kind.
+
+    NumPy arrays stay as they are. What speaks DLPack on the CPU (torch tensors among them) comes back through the
+    `from_dlpack` of its own library, which the caller has loaded. What speaks `__array_interface__` or the buffer
+    protocol comes back as a NumPy array.
+
+    Raises:
+        TypeError: `array` is none of these (lists are not), or its values have no NumPy dtype.
+        ValueError: `array` is on another device, or its library does not export it (it requires a gradient, say).
+    """
+    if isinstance(array, np.ndarray):
+        return array, _unchanged
+    if hasattr(array, "__dlpack__") and hasattr(array, "__dlpack_device__"):
+        device = array.__dlpack_device__()
+        if device[0] not in _CPU_DEVICES:
+            raise ValueError(f"{name} must be on the CPU, got a {type(array).__name__} on DLPack device {device}")
+        try:
+            view = np.from_dlpack(array)
+        except (BufferError, RuntimeError) as error:
+            raise ValueError(f"{name} cannot be read through DLPack: {error}") from error
+        return view, _importer(array)
+    if hasattr(array, "__array_interface__") or _has_buffer(array):
+        return np.asarray(array), _unchanged
+    raise TypeError(
+        f"{name} must be a NumPy array or speak DLPack, __array_interface__ or the buffer protocol, "
+        f"got {type(array).__name__}"
+    )
+
+
+def _unchanged(result: Array) -> Array:
+    return result
+
+
+def _importer(array: Any) -> GiveBack:
+    if hasattr(array, "__array_namespace__"):
+        namespace = array.__array_namespace__()
+    else:
+        namespace = sys.modules[type(array).__module__.partition(".")[0]]
+    importer: GiveBack = getattr(namespace, "from_dlpack", _unchanged)
+    return importer
+
+
+def _has_buffer(array: Any) -> bool:
+    try:
+        memoryview(array)
+    except TypeError:
+        return False
+    return not isinstance(array, (bytes, str))

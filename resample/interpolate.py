@@ -1,0 +1,314 @@
+"""torch's `interpolate` on NumPy arrays: check the arguments, plan one table an axis, apply."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from resample import coordinates, filters, taps
+from resample.apply import apply
+from resample.arrays import Array, borrowed
+from resample.filters import Filter
+from resample.taps import Taps
+
+Size = int | Sequence[int]
+Factor = float | Sequence[float]
+
+FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+FLOATS = ("float16", "float32", "float64")
+
+
+class Axis(NamedTuple):
+    """All that the table of one axis depends on, and so the key under which it is kept for the next call."""
+
+    mode: str
+    n_in: int
+    n_out: int
+    factor: float | None
+    align_corners: bool
+    antialias: bool
+    dtype: str
+    packed: bool  # torch's kernel for channels-last data, whose roundings differ: `coordinates.uses_packed_kernel`
+
+    @property
+    def precise(self) -> np.dtype[Any]:
+        """The type of coordinates and weights: float64 where torch takes double, else float32."""
+        weighted_bytes = self.dtype == "uint8" and MODES[self.mode].filter is not None
+        return FLOAT64 if self.dtype == "float64" or weighted_bytes else FLOAT32
+
+
+def _nearest(axis: Axis) -> Taps:
+    index = coordinates.nearest(axis.n_in, axis.n_out, axis.factor, axis.precise, axis.packed)
+    return taps.selecting(index, axis.n_in)
+
+
+def _nearest_exact(axis: Axis) -> Taps:
+    index = coordinates.nearest_exact(axis.n_in, axis.n_out, axis.factor, axis.precise, axis.packed)
+    return taps.selecting(index, axis.n_in)
+
+
+def _area(axis: Axis) -> Taps:
+    return taps.averaging(axis.n_in, axis.n_out, axis.precise)
+
+
+def _filtered(axis: Axis) -> Taps | None:
+    """Return the table of a mode with a filter, or None where torch leaves an axis of unchanged size alone."""
+    mode = MODES[axis.mode]
+    same_size = axis.n_in == axis.n_out
+    if axis.antialias:
+        assert mode.antialias_filter is not None
+        if same_size:
+            return None
+        if axis.align_corners:
+            # torch changes only the step here: corners do not align
+            step = coordinates.corner_step(axis.n_in, axis.n_out, axis.precise)
+        else:
+            step = coordinates.step(axis.n_in, axis.n_out, axis.factor, axis.precise)
+        table = taps.antialiased(axis.n_in, axis.n_out, step, mode.antialias_filter)
+    else:
+        assert mode.filter is not None
+        linear = mode.filter.radius == 1
+        if same_size and (linear or axis.dtype == "uint8"):
+            return None
+        if axis.align_corners:
+            positions = coordinates.align_corners(axis.n_in, axis.n_out, axis.precise)
+        else:
+            positions = coordinates.half_pixel(axis.n_in, axis.n_out, axis.factor, axis.precise)
+        if linear:
+            positions = np.maximum(positions, 0)
+        in_half = axis.dtype == "float16" and not (linear and axis.packed)
+        table = taps.interpolating(positions, axis.n_in, mode.filter, in_half=in_half)
+    return taps.quantised(table) if axis.dtype == "uint8" else table
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A row of MODES."""
+
+    ndims: tuple[int, ...]
+    """Numbers of spatial axes that it works on."""
+    build: Callable[[Axis], Taps | None]
+    dtypes: tuple[str, ...]
+    filter: Filter | None = None
+    antialias_filter: Filter | None = None
+    aligns: bool = True
+    """Whether it takes align_corners."""
+
+
+MODES = {
+    "nearest": Mode((1, 2, 3), _nearest, (*FLOATS, "uint8"), aligns=False),
+    "nearest-exact": Mode((1, 2, 3), _nearest_exact, (*FLOATS, "uint8"), aligns=False),
+    "linear": Mode((1,), _filtered, FLOATS, filters.TRIANGLE),
+    "bilinear": Mode((2,), _filtered, (*FLOATS, "uint8"), filters.TRIANGLE, filters.TRIANGLE),
+    "bicubic": Mode((2,), _filtered, (*FLOATS, "uint8"), filters.CUBIC, filters.CUBIC_ANTIALIAS),
+    "trilinear": Mode((3,), _filtered, FLOATS, filters.TRIANGLE),
+    "lanczos": Mode((2,), _filtered, (*FLOATS, "uint8"), filters.LANCZOS3, filters.LANCZOS3),
+    "area": Mode((1, 2, 3), _area, FLOATS, aligns=False),
+}
+
+
+@lru_cache(maxsize=256)
+def plan(axis: Axis) -> Taps | None:
+    """Return the table of one axis, or None where the axis stays as it is."""
+    return MODES[axis.mode].build(axis)
+
+
+def interpolate(
+    input: Any,
+    size: Size | None = None,
+    scale_factor: Factor | None = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+) -> Any:
+    """Return `input` resampled to a size or by a factor: `torch.nn.functional.interpolate` on NumPy arrays.
+
+    NumPy arrays, and arrays of other libraries on the CPU (anything that speaks DLPack, `__array_interface__` or the
+    buffer protocol); the result is of the caller's kind.
+
+    uint8 results and those of the nearest modes equal torch's CPU results byte for byte; other results agree within
+    rounding. A channels-last view (the transpose of an N x H x W x C array) is worked on as it lies in memory and
+    comes back as such a view; every other result is C-contiguous. The result is always a new array.
+
+    Args:
+        input: (N, C, W), (N, C, H, W) or (N, C, D, H, W); float16, float32, float64 or, for the nearest modes and the
+            2-D ones with a filter, uint8; any strides. N may be 0.
+        size: output size of the spatial axes, or one int for all.
+        scale_factor: multiplier of the spatial sizes, or one for all; sizes are truncated, `int(n * scale_factor)`.
+            Exactly one of size and scale_factor is given.
+        mode: "nearest", "nearest-exact" or "area" on 1 to 3 spatial axes, "linear" on 1, "bilinear", "bicubic" or
+            "lanczos" (only with antialias) on 2, "trilinear" on 3.
+        align_corners: True puts the corner samples of both grids on each other; False, the default, the corners of
+            their cells. Only for modes with a filter (not nearest, nearest-exact, area).
+        recompute_scale_factor: True takes coordinates from the ratio of sizes, as if `size` had been given; otherwise
+            a scale_factor itself sets them, though the output size was truncated.
+        antialias: stretch the filter where an axis shrinks; 2-D, modes bilinear, bicubic and lanczos, not float16.
+
+    Raises:
+        TypeError: an argument of a type that is not listed.
+        ValueError: arguments that exclude each other or of the wrong length.
+        RuntimeError: a size, of the input or computed, less than 1, or no channels.
+        NotImplementedError: a mode or dtype that is not listed for this number of axes.
+    """
+    array, give_back = borrowed("input", input)
+    sizes, factors = _sizes(array, size, scale_factor, mode, align_corners, recompute_scale_factor)
+    _check_mode(array, mode, align_corners, antialias)
+    _check_sizes(array, sizes, mode)
+    _check_dtype(array, sizes, mode, antialias)
+    return give_back(resampled(array, sizes, factors, mode, bool(align_corners), bool(antialias)))
+
+
+def resampled(
+    input: Array,
+    sizes: tuple[int, ...],
+    factors: tuple[float | None, ...],
+    mode: str,
+    align_corners: bool,
+    antialias: bool,
+    out: Array | None = None,
+) -> Array:
+    """Return `input` of shape (N, C, *spatial) resampled to `sizes`; arguments are taken as checked.
+
+    `out` is written and returned if given: the shape and dtype of the result, no memory in common with `input`.
+    """
+    spatial = len(sizes)
+    packed = coordinates.uses_packed_kernel(spatial, sizes, _is_channels_last(input), input.shape[1])
+    axes = [
+        Axis(mode, n_in, n_out, factor, align_corners, antialias, input.dtype.name, packed)
+        for n_in, n_out, factor in zip(input.shape[2:], sizes, factors, strict=True)
+    ]
+    tables = [plan(axis) for axis in axes]
+    order = _memory_order(input)
+    dense = np.ascontiguousarray(input.transpose(order), input.dtype.newbyteorder("="))
+    home = np.argsort(order)
+    used = {order.index(2 + k): table for k, table in enumerate(tables) if table is not None}
+    target = None
+    if out is not None and dense.dtype == out.dtype and out.transpose(order).flags.c_contiguous:
+        target = out.transpose(order)
+    if dense.dtype == np.float16 and not all(table.selects for table in used.values()):
+        # sums are kept in float32 and rounded once
+        result = apply(dense.astype(np.float32), used).astype(np.float16)
+    else:
+        result = apply(dense, used, target)
+    result = np.asarray(result.transpose(home))
+    if out is None:
+        return result
+    if target is None:
+        out[...] = result
+    return out
+
+
+def _sizes(
+    input: Array,
+    size: Size | None,
+    scale_factor: Factor | None,
+    mode: str,
+    align_corners: bool | None,
+    recompute_scale_factor: bool | None,
+) -> tuple[tuple[int, ...], tuple[float | None, ...]]:
+    """Return the output size and the factor that sets the coordinates, or None, of each spatial axis."""
+    spatial = max(input.ndim - 2, 0)
+    if mode in MODES and not MODES[mode].aligns and align_corners is not None:
+        allowed = ", ".join(name for name, row in MODES.items() if row.aligns)
+        raise ValueError(
+            f"align_corners must be None for mode {mode!r}, got {align_corners!r}; modes with it: {allowed}"
+        )
+    if (size is None) == (scale_factor is None):
+        raise ValueError(f"exactly one of size and scale_factor must be given, got {size!r} and {scale_factor!r}")
+    if size is not None:
+        sizes = tuple(_integer("size", n) for n in _per_axis("size", size, spatial))
+        if recompute_scale_factor:
+            raise ValueError("recompute_scale_factor must not be True when size is given")
+        return sizes, (None,) * spatial
+    factors = tuple(_number("scale_factor", factor) for factor in _per_axis("scale_factor", scale_factor, spatial))
+    for factor in factors:
+        if not math.isfinite(factor):
+            raise RuntimeError(f"scale_factor must be finite, got {factor!r}")
+    sizes = tuple(int(n * factor) for n, factor in zip(input.shape[2:], factors, strict=True))
+    if recompute_scale_factor or mode == "area":
+        return sizes, (None,) * spatial
+    return sizes, factors
+
+
+def _per_axis(name: str, value: Any, spatial: int) -> tuple[Any, ...]:
+    if not isinstance(value, (list, tuple)):
+        return (value,) * spatial
+    if len(value) != spatial:
+        raise ValueError(f"{name} must be one value or {spatial}, one for each spatial axis of input, got {value!r}")
+    return tuple(value)
+
+
+def _integer(name: str, value: Any) -> int:
+    if not isinstance(value, (bool, np.bool_)):
+        try:
+            return operator.index(value)
+        except TypeError:
+            pass
+    raise TypeError(f"{name} must be an int or a sequence of ints, got {value!r}")
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, (int, float, np.integer, np.floating)):
+        return float(value)
+    raise TypeError(f"{name} must be a number or a sequence of numbers, got {value!r}")
+
+
+def _check_mode(input: Array, mode: str, align_corners: bool | None, antialias: bool) -> None:
+    spatial = input.ndim - 2
+    smooth = [name for name, row in MODES.items() if row.antialias_filter]
+    if antialias and (mode not in smooth or spatial != 2):
+        raise ValueError(f"antialias=True needs a 4-D input and mode {' or '.join(smooth)}, got mode {mode!r}")
+    if mode not in MODES or spatial not in MODES[mode].ndims:
+        allowed = [name for name, row in MODES.items() if spatial in row.ndims]
+        expected = f"mode must be one of {', '.join(allowed)}" if allowed else "input must have 3, 4 or 5 dimensions"
+        raise NotImplementedError(f"{expected}; got a {input.ndim}-D input and mode {mode!r}")
+    if mode == "lanczos" and align_corners:
+        raise ValueError("align_corners must not be True for mode 'lanczos'")
+    if mode == "lanczos" and not antialias:
+        raise ValueError("antialias must be True for mode 'lanczos'")
+
+
+def _check_sizes(input: Array, sizes: tuple[int, ...], mode: str) -> None:
+    least_out = 0 if mode == "area" else 1
+    if min(input.shape[2:]) < 1 or min(sizes) < least_out:
+        raise RuntimeError(
+            f"input and output sizes must be at least 1 (output of mode 'area': 0), got input {input.shape[2:]} "
+            f"and output {sizes}"
+        )
+    if input.shape[1] == 0 and mode != "area":
+        raise RuntimeError(f"input must have at least one channel, got shape {input.shape}")
+
+
+def _check_dtype(input: Array, sizes: tuple[int, ...], mode: str, antialias: bool) -> None:
+    allowed = [name for name in MODES[mode].dtypes if not (antialias and name == "float16")]
+    copied = antialias and input.dtype == np.float16 and sizes == input.shape[2:]
+    if input.dtype.name not in allowed and not copied:
+        flag = " with antialias" if antialias else ""
+        raise NotImplementedError(f"input for mode {mode!r}{flag} must be {', '.join(allowed)}, got {input.dtype}")
+
+
+def _memory_order(input: Array) -> tuple[int, ...]:
+    """Return the order of axes in which to work: channels last if strides lie so, else as they are.
+
+    torch's rule for the memory format of a result; ties (one channel, one pixel) go to channels first.
+    """
+    last = (0, *range(2, input.ndim), 1)
+    least = 0
+    for axis in reversed(last):
+        stride, length = input.strides[axis], input.shape[axis]
+        if length == 0 or stride < max(least, 1) or (axis == 0 and least == input.strides[1]):
+            return tuple(range(input.ndim))
+        least = stride * max(length, 1)
+    return last
+
+
+def _is_channels_last(input: Array) -> bool:
+    """Return whether `input` is the view of a C-contiguous array with the channels last."""
+    return bool(input.transpose(0, *range(2, input.ndim), 1).flags.c_contiguous)

@@ -1,0 +1,1 @@
+"""Compiled loops. Nothing here knows of modes, filters or conventions, and nothing outside imports numba."""

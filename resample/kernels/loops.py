@@ -1,0 +1,73 @@
+"""The plain kernels: source text that Numba compiles, one function an idea.
+
+This module is imported only to compile; later processes load the object code (see `store`). Arrays are flat pointers
+of C-contiguous data viewed as (outer, n, inner); a kernel computes the rows `outer_low:outer_high` of that view and
+the table rows `low:high` of the axis. Nothing is allocated, nothing raises, everything is in bounds by the table.
+"""
+
+from __future__ import annotations
+
+from numba.extending import register_jitable
+
+from resample.kernels.simd import first_total, multiply_add, rounded, totals
+
+
+def select(
+    dst, src, start,
+    n_in, n_out, inner, outer_low, outer_high, low, high,
+):  # fmt: skip
+    """Copy one sample to each output; values are opaque units of 1, 2, 4 or 8 bytes, `inner` of them a sample."""
+    for a in range(outer_low, outer_high):
+        for o in range(low, high):
+            to = (a * n_out + o) * inner
+            source = (a * n_in + start[o]) * inner
+            for i in range(inner):
+                dst[to + i] = src[source + i]
+
+
+@register_jitable
+def second_first(k, taps):
+    """Return the k-th tap in torch's order 1, 0, 2, 3, ...: it rounds the second product and fuses the others."""
+    return k ^ 1 if k < 2 and taps > 1 else k
+
+
+def contract_pixels(
+    dst, src, start, count, weight, n_taps, precision,
+    n_in, n_out, inner, outer_low, outer_high, low, high,
+):  # fmt: skip
+    """Sum weighted samples, one output value at a time: for a short `inner`, such as the channels of a pixel."""
+    for a in range(outer_low, outer_high):
+        for o in range(low, high):
+            to = (a * n_out + o) * inner
+            source = (a * n_in + start[o]) * inner
+            taps = count[o]
+            for i in range(inner):
+                total = first_total(weight, precision)
+                for k in range(taps):
+                    t = second_first(k, taps)
+                    total = multiply_add(src[source + t * inner + i], weight[o * n_taps + t], total)
+                dst[to + i] = rounded(total, precision)
+
+
+def contract_rows(
+    dst, src, start, count, weight, n_taps, precision,
+    n_in, n_out, inner, outer_low, outer_high, low, high,
+):  # fmt: skip
+    """Sum weighted samples as `contract_pixels`, in blocks of a long `inner` whose running sums stay in cache."""
+    block = totals(weight, 512)
+    for a in range(outer_low, outer_high):
+        for o in range(low, high):
+            taps = count[o]
+            for begin in range(0, inner, 512):
+                length = inner - begin if inner - begin < 512 else 512
+                to = (a * n_out + o) * inner + begin
+                for i in range(length):
+                    block[i] = first_total(weight, precision)
+                for k in range(taps):
+                    t = second_first(k, taps)
+                    w = weight[o * n_taps + t]
+                    source = (a * n_in + start[o] + t) * inner + begin
+                    for i in range(length):
+                        block[i] = multiply_add(src[source + i], w, block[i])
+                for i in range(length):
+                    dst[to + i] = rounded(block[i], precision)

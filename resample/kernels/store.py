@@ -1,0 +1,175 @@
+"""Kernels compiled once a machine: object code in a folder, loaded by llvmlite alone in later processes.
+
+Importing numba and calling a cached Numba function costs ten times what resizing a photograph does. So a kernel is
+compiled to an object file, which a later process hands to LLVM's linker and calls through ctypes, without numba.
+
+A file is named by a key of all that its code depends on: kernel source, argument types, versions, processor. A file
+that is damaged or carries another key is ignored and written anew; a folder that cannot be read or written costs
+compile time in each process, nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import hashlib
+import importlib.util
+import os
+import sys
+import threading
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import llvmlite.binding as llvm
+
+import resample
+
+Kernel = Callable[..., Any]
+
+# whoever may write here may run code in our process: see `_trusted`
+FOLDER_VARIABLE = "RESAMPLE_CACHE_DIR"
+
+_lock = threading.RLock()
+_loaded: dict[tuple[str, str, tuple[str, ...]], Kernel] = {}
+_engines: list[Any] = []  # own the code that the functions in _loaded point into
+_cleared = ctypes.create_string_buffer(8)  # where kernels clear Numba's result slot
+
+
+def kernel(module: str, name: str, arguments: tuple[str, ...]) -> Kernel:
+    """Return function `name` of `module`, compiled for `arguments`, as a ctypes function that releases the GIL.
+
+    `arguments` are Numba type names, such as "int64" or, for a pointer, "float32*"; pointers are passed as integers.
+    """
+    wanted = (module, name, arguments)
+    found = _loaded.get(wanted)
+    if found is None:
+        with _lock:
+            found = _loaded.get(wanted)
+            if found is None:
+                found = _loaded[wanted] = _linked(_object_code(*wanted), arguments)
+    return found
+
+
+def _object_code(module: str, name: str, arguments: tuple[str, ...]) -> bytes:
+    key = _key(module, name, arguments)
+    folder = _folder()
+    path = folder / f"{name}-{key[:40]}.o" if folder else None
+    code = _read(path, key) if path else None
+    if code is None:
+        from resample.kernels.compile import object_code
+
+        code = object_code(module, name, arguments, _machine())
+        if path:
+            _write(path, key, code)
+    return code
+
+
+def _linked(code: bytes, arguments: tuple[str, ...]) -> Kernel:
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    _engines.append(engine)
+    kinds = [ctypes.c_void_p if argument.endswith("*") else ctypes.c_int64 for argument in arguments]
+    prototype = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *kinds)
+    function = prototype(engine.get_function_address("kernel"))
+    slot = ctypes.addressof(_cleared)
+    return lambda *values: function(slot, slot, *values)
+
+
+@cache
+def _processor() -> tuple[str, str]:
+    return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+
+
+def _machine() -> llvm.TargetMachine:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    name, features = _processor()
+    target = llvm.Target.from_default_triple()
+    return target.create_target_machine(cpu=name, features=features, opt=3, jit=True)
+
+
+def _key(module: str, name: str, arguments: tuple[str, ...]) -> str:
+    parts = [name, *arguments, _toolchain(), *_processor()]
+    digest = hashlib.sha256("\0".join(parts).encode())
+    for source in (module, "resample.kernels.simd", "resample.kernels.compile"):
+        digest.update(_source(source))
+    return digest.hexdigest()
+
+
+@cache
+def _toolchain() -> str:
+    # numba's version without importing numba: the text of its version file
+    return "\0".join([resample.__version__, llvmlite.__version__, sys.version, _source("numba._version").decode()])
+
+
+@cache
+def _source(module: str) -> bytes:
+    parent, _, name = module.rpartition(".")
+    package = importlib.util.find_spec(parent)
+    if package is None or not package.submodule_search_locations:
+        raise ModuleNotFoundError(f"No module named {parent!r}", name=parent)
+    return (Path(package.submodule_search_locations[0]) / f"{name}.py").read_bytes()
+
+
+def _folder() -> Path | None:
+    """Return the store's folder, made if need be, or None where there is none to trust."""
+    chosen = os.environ.get(FOLDER_VARIABLE)
+    if chosen:
+        folder = Path(chosen)
+    else:
+        import platformdirs
+
+        folder = Path(platformdirs.user_cache_dir("resample", appauthor=False))
+    try:
+        if not folder.is_absolute() and not chosen:
+            return None  # no home directory
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder if _trusted(folder) else None
+    except (OSError, RuntimeError):
+        return None
+
+
+def _trusted(folder: Path) -> bool:
+    """Return whether nobody but this user and root may put code into `folder`."""
+    if not hasattr(os, "geteuid"):
+        return True
+    status = folder.stat()
+    return status.st_uid in (os.geteuid(), 0) and not status.st_mode & 0o002
+
+
+def _header(key: str, code: bytes) -> bytes:
+    return f"resample kernel\n{key}\n{hashlib.sha256(code).hexdigest()}\n".encode()
+
+
+def _read(path: Path, key: str) -> bytes | None:
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    size = len(_header(key, b""))
+    code = content[size:]
+    return code if content[:size] == _header(key, code) else None
+
+
+def _write(path: Path, key: str, code: bytes) -> None:
+    import tempfile
+
+    partial = None
+    try:
+        descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".partial")
+        with open(descriptor, "wb") as file:
+            file.write(_header(key, code) + code)
+        os.replace(partial, path)
+    except OSError:
+        if partial:
+            with contextlib.suppress(OSError):
+                os.unlink(partial)
+
+
+if hasattr(os, "register_at_fork"):
+    # a child must not inherit a lock, or a half-made kernel, from a thread that stayed with the parent
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)

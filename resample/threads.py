@@ -1,0 +1,107 @@
+"""How many threads share a call, and the pool that they live in.
+
+Kernels release the GIL, and a thread's work is a band of output rows or table rows, so results never depend on the
+number. The pool is made at the first call that is worth splitting, and anew in a forked child.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+_lock = threading.Lock()
+_count: int | None = None
+_pool: ThreadPoolExecutor | None = None
+
+
+def get_num_threads() -> int:
+    """Return how many threads one call may use.
+
+    Until `set_num_threads` is called: the environment variable RESAMPLE_NUM_THREADS, else the number of CPUs that
+    this process may use.
+
+    Raises:
+        ValueError: RESAMPLE_NUM_THREADS is not a positive integer.
+    """
+    if _count is not None:
+        return _count
+    return _from_environment() or _usable_cpus()
+
+
+def set_num_threads(count: int) -> None:
+    """Set how many threads one call may use; results do not depend on it.
+
+    Raises:
+        TypeError: `count` is not an int.
+        ValueError: `count` is less than 1.
+    """
+    global _count, _pool
+    if not isinstance(count, int) or isinstance(count, bool):
+        raise TypeError(f"count must be an int, got {count!r}")
+    if count < 1:
+        raise ValueError(f"count must be at least 1, got {count}")
+    with _lock:
+        # the old pool finishes what it was given and its idle threads end with it
+        _count, _pool = count, None
+
+
+def in_bands(work: Callable[[int, int], None], length: int, cost: int) -> None:
+    """Call `work(low, high)` on bands that cover `range(length)`, side by side where `cost` justifies it.
+
+    `cost` is the number of values that the whole call computes; below GRAIN a thread, waking it costs more than it
+    does.
+    """
+    bands = max(1, min(get_num_threads(), length, cost // GRAIN))
+    if bands == 1:
+        work(0, length)
+        return
+    edges = [length * band // bands for band in range(bands + 1)]
+    pool = _shared_pool()
+    others = [pool.submit(work, low, high) for low, high in pairwise(edges[1:])]
+    work(edges[0], edges[1])
+    for other in others:
+        other.result()
+
+
+GRAIN = 1 << 16
+
+
+def _shared_pool() -> ThreadPoolExecutor:
+    global _pool
+    with _lock:
+        if _pool is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            _pool = ThreadPoolExecutor(get_num_threads(), thread_name_prefix="resample")
+        return _pool
+
+
+def _from_environment() -> int | None:
+    text = os.environ.get("RESAMPLE_NUM_THREADS", "").strip()
+    if not text:
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(f"RESAMPLE_NUM_THREADS must be a positive integer, got {text!r}")
+    return int(text)
+
+
+def _usable_cpus() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _forget_pool() -> None:
+    """Drop, in a forked child, the pool whose threads stayed with the parent."""
+    global _lock, _pool
+    _lock, _pool = threading.Lock(), None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_pool)
