@@ -303,6 +303,8 @@ def _memory_order(input: Array) -> tuple[int, ...]:
     least = 0
     for axis in reversed(last):
         stride, length = input.strides[axis], input.shape[axis]
+        if axis == 0 and length == 1 and least > input.strides[1]:
+            break  # the stride of a batch of one means nothing
         if length == 0 or stride < max(least, 1) or (axis == 0 and least == input.strides[1]):
             return tuple(range(input.ndim))
         least = stride * max(length, 1)

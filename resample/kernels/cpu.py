@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import cache
 
 from resample import threads
 from resample.arrays import Array
-from resample.kernels import store
 from resample.taps import Taps
 
-_LOOPS = "resample.kernels.loops"
 _EXTENT = ("int64",) * 7  # n_in, n_out, inner, outer_low, outer_high, low, high
 _WEIGHT = {"uint8": "int16", "float32": "float32", "float64": "float64"}
 
 # below so many values a sample is summed value by value; measured on 3-channel rows and 16-channel planes
 SHORT_INNER = 16
+
+
+@cache
+def _kernel(name: str, arguments: tuple[str, ...]) -> Callable[..., object]:
+    from resample.kernels import store  # imports llvmlite, which a process that resizes nothing need not wait for
+
+    return store.kernel("resample.kernels.loops", name, arguments)
 
 
 def contract(dst: Array, src: Array, axis: int, taps: Taps) -> None:
@@ -28,13 +35,13 @@ def contract(dst: Array, src: Array, axis: int, taps: Taps) -> None:
     outer, inner = math.prod(src.shape[:axis]), math.prod(src.shape[axis + 1 :])
     if taps.selects:
         unit, inner = _units(inner * src.itemsize)
-        kernel = store.kernel(_LOOPS, "select", (f"{unit}*", f"{unit}*", "int64*", *_EXTENT))
+        kernel = _kernel("select", (f"{unit}*", f"{unit}*", "int64*", *_EXTENT))
         arguments = [_address(dst), _address(src), _address(taps.start)]
     else:
         value, weight = src.dtype.name, _WEIGHT[src.dtype.name]
         name = "contract_pixels" if inner < SHORT_INNER else "contract_rows"
         pointers = (f"{value}*", f"{value}*", "int64*", "int64*", f"{weight}*")
-        kernel = store.kernel(_LOOPS, name, (*pointers, "int64", "int64", *_EXTENT))
+        kernel = _kernel(name, (*pointers, "int64", "int64", *_EXTENT))
         tables = [_address(taps.start), _address(taps.count), _address(taps.weight), taps.n_taps, taps.precision]
         arguments = [_address(dst), _address(src), *tables]
     arguments += [taps.n_in, taps.n_out, inner]

@@ -1,0 +1,289 @@
+"""`resize` for pictures: PIL images, and arrays of shape (height, width) or (height, width, channels)."""
+
+from __future__ import annotations
+
+import math
+import operator
+import sys
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
+
+import numpy as np
+
+from resample.arrays import Array, borrowed
+from resample.interpolate import MODES, resampled
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# types that torch has no kernel for are computed in the next float that holds every value, then rounded
+_COMPUTED_IN = {
+    "int8": np.float32,
+    "int16": np.float32,
+    "uint16": np.float32,
+    "int32": np.float64,
+    "uint32": np.float64,
+}
+_OWN_KERNELS = ("uint8", "float16", "float32", "float64")
+_PICTURE_MODES = tuple(name for name, mode in MODES.items() if 2 in mode.ndims)
+_CHOOSING = ("nearest", "nearest-exact")
+
+# Pillow modes whose last channel is how opaque a pixel is
+_WITH_ALPHA = ("RGBA", "LA")
+
+
+class _Call(NamedTuple):
+    """A checked call for one picture size."""
+
+    size: tuple[int, int]
+    factors: tuple[float, float] | tuple[None, None]
+    mode: str
+    align_corners: bool
+    antialias: bool
+
+
+@overload
+def resize(
+    image: Image,
+    size: int | tuple[int, int] | None = None,
+    *,
+    scale: float | tuple[float, float] | None = None,
+    mode: str = "bilinear",
+    align_corners: bool = False,
+    antialias: bool | None = None,
+    alpha: str = "premultiplied",
+    out: None = None,
+) -> Image: ...
+@overload
+def resize(
+    image: Any,
+    size: int | tuple[int, int] | None = None,
+    *,
+    scale: float | tuple[float, float] | None = None,
+    mode: str = "bilinear",
+    align_corners: bool = False,
+    antialias: bool | None = None,
+    alpha: str = "premultiplied",
+    out: Array | None = None,
+) -> Any: ...
+def resize(
+    image: Any,
+    size: int | tuple[int, int] | None = None,
+    *,
+    scale: float | tuple[float, float] | None = None,
+    mode: str = "bilinear",
+    align_corners: bool = False,
+    antialias: bool | None = None,
+    alpha: str = "premultiplied",
+    out: Array | None = None,
+) -> Any:
+    """Return a picture resized to `size` or by `scale`, of the same kind, dtype and PIL mode.
+
+    For uint8 arrays and for L, RGB and CMYK pictures the result equals torch's F.interpolate on the same pixels, byte
+    for byte (mode "area", which torch lacks for bytes, is computed in float32 and rounded).
+
+    Args:
+        image: a PIL image, or an array (height, width) or (height, width, channels): uint8, float16, float32 and
+            float64 as torch computes them; int8, int16, uint16 (in float32), int32 and uint32 (in float64), rounded to
+            the nearest integer and clipped to their range; any dtype for the nearest modes. Other libraries' arrays
+            are taken and given back as by `resample.functional.interpolate`.
+        size: (height, width) in pixels, or an int for the shorter edge, the other keeping the proportion (truncated,
+            as in torchvision).
+        scale: a factor, or (scale_height, scale_width); the size is truncated, `int(n * scale)`, and the factor itself
+            sets the coordinates, as in torch. Exactly one of size and scale is given.
+        mode: "nearest", "nearest-exact", "bilinear", "bicubic", "lanczos" or "area".
+        align_corners: True puts the centres of the corner pixels of both grids on each other, not their corners; for
+            bilinear and bicubic.
+        antialias: True and False are torch's flag: whether the filter widens where an axis shrinks. None, the default,
+            is True if an axis shrinks and the mode has the flag (and for lanczos, which has no other form); torch's
+            own default is False. With align_corners=True, torch's antialias changes only the step between outputs.
+        alpha: what happens to RGBA and LA pictures, and to palettes with transparency, outside the nearest modes.
+            "premultiplied": colours are weighted by their opacity, so that the colour of clear pixels does not bleed
+            in; computed in float32, unless all is opaque. "straight": each channel by itself, torch's bytes.
+        out: an array to write the result to and return: its shape and dtype, writable, no memory shared with `image`.
+
+    P pictures (palette) become RGB or RGBA and 1 pictures (bilevel) become L, except in the nearest modes; PA becomes
+    RGBA. A picture's `info` is kept.
+
+    Raises:
+        TypeError: `image` or another argument is of a type that is not listed.
+        ValueError: an argument is out of range, contradicts another, or `out` does not fit.
+    """
+    if alpha not in ("premultiplied", "straight"):
+        raise ValueError(f"alpha must be 'premultiplied' or 'straight', got {alpha!r}")
+    if _is_picture(image):
+        if out is not None:
+            raise TypeError("out must be None for a PIL image: its result is always a new one")
+        call = _checked((image.height, image.width), size, scale, mode, align_corners, antialias)
+        return _resize_picture(image, call, alpha)
+    array, give_back = borrowed("image", image)
+    if array.ndim not in (2, 3):
+        raise ValueError(f"image must be (height, width) or (height, width, channels), got shape {array.shape}")
+    if 0 in array.shape:
+        raise ValueError(f"image must have at least one pixel and channel, got shape {array.shape}")
+    call = _checked(array.shape[:2], size, scale, mode, align_corners, antialias)
+    if out is None:
+        return give_back(_resize_array(array, call))
+    _check_out(out, array, call)
+    return _resize_array(array, call, out)
+
+
+def _checked(
+    shape: tuple[int, ...], size: Any, scale: Any, mode: str, align_corners: bool, antialias: bool | None
+) -> _Call:
+    if mode not in _PICTURE_MODES:
+        raise ValueError(f"mode must be one of {', '.join(_PICTURE_MODES)}, got {mode!r}")
+    row = MODES[mode]
+    if align_corners and (not row.aligns or mode == "lanczos"):
+        raise ValueError(f"align_corners must be False for mode {mode!r}, got {align_corners!r}")
+    if antialias and row.antialias_filter is None:
+        raise ValueError(f"antialias must be None or False for mode {mode!r}, got {antialias!r}")
+    if mode == "lanczos" and antialias is not None and not antialias:
+        raise ValueError(f"antialias must be None or True for mode 'lanczos', got {antialias!r}")
+    if (size is None) == (scale is None):
+        raise ValueError(f"exactly one of size and scale must be given, got size={size!r} and scale={scale!r}")
+    height, width = shape
+    factors: tuple[float, float] | tuple[None, None] = (None, None)
+    if scale is not None:
+        vertical, horizontal = factors = _pair("scale", scale, _factor)
+        wanted = (int(height * vertical), int(width * horizontal))
+        if min(wanted) < 1:
+            raise ValueError(f"scale={scale!r} leaves no pixel of {height} x {width}: each side must keep at least 1")
+    elif isinstance(size, (tuple, list)):
+        wanted = _pair("size", size, _length)
+    else:
+        shorter = _length("size", size)
+        wanted = (
+            (shorter, int(shorter * width / height)) if height <= width else (int(shorter * height / width), shorter)
+        )
+    if antialias is None:
+        shrinks = wanted[0] < height or wanted[1] < width
+        antialias = mode == "lanczos" or (shrinks and row.antialias_filter is not None)
+    return _Call(wanted, factors, mode, bool(align_corners), bool(antialias))
+
+
+def _pair(name: str, value: Any, check: Any) -> tuple[Any, Any]:
+    if not isinstance(value, (tuple, list)):
+        value = (value, value)
+    if len(value) != 2:
+        raise ValueError(f"{name} must be one value or (height, width), got {value!r}")
+    return check(name, value[0]), check(name, value[1])
+
+
+def _length(name: str, value: Any) -> int:
+    try:
+        length = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an int or a pair of ints, (height, width), got {value!r}") from None
+    if isinstance(value, (bool, np.bool_)) or length < 1:
+        raise ValueError(f"{name} must be at least 1 pixel, got {value!r}")
+    return length
+
+
+def _factor(name: str, value: Any) -> float:
+    if not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name} must be a number or a pair of numbers, (height, width), got {value!r}")
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name} must be positive and finite, got {value!r}")
+    return float(value)
+
+
+def _check_out(out: Any, image: Array, call: _Call) -> None:
+    shape = (*call.size, *image.shape[2:])
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be a NumPy array, got {type(out).__name__}")
+    if out.shape != shape or out.dtype != image.dtype:
+        raise ValueError(f"out must have shape {shape} and dtype {image.dtype}, got {out.shape} and {out.dtype}")
+    if not out.flags.writeable:
+        raise ValueError("out must be writable, got a read-only array")
+    if np.shares_memory(out, image):
+        raise ValueError("out must not share memory with image")
+
+
+def _resize_array(array: Array, call: _Call, out: Array | None = None) -> Array:
+    """Return an array of shape (height, width) or (height, width, channels), resized."""
+    dtype = array.dtype
+    own = dtype.name in _OWN_KERNELS and not (
+        (dtype == np.float16 and call.antialias) or (dtype == np.uint8 and call.mode == "area")
+    )
+    if own or (call.mode in _CHOOSING and not dtype.hasobject):
+        result = resampled(_planes(array), call.size, *call[1:], out=None if out is None else _planes(out))
+        return _pixels(result, array.ndim)
+    if dtype.name not in (*_COMPUTED_IN, *_OWN_KERNELS):
+        allowed = ", ".join((*_OWN_KERNELS, *_COMPUTED_IN))
+        raise TypeError(f"image for mode {call.mode!r} must be {allowed}, got {dtype}")
+    wide = array.astype(_COMPUTED_IN.get(dtype.name, np.float32))
+    result = _pixels(resampled(_planes(wide), call.size, *call[1:]), array.ndim)
+    result = _rounded(result, dtype)
+    if out is None:
+        return result
+    out[...] = result
+    return out
+
+
+def _planes(array: Array) -> Array:
+    """Return the (1, channels, height, width) view of an image."""
+    return array[None, None] if array.ndim == 2 else array.transpose(2, 0, 1)[None]
+
+
+def _pixels(planes: Array, ndim: int) -> Array:
+    return planes[0, 0] if ndim == 2 else planes[0].transpose(1, 2, 0)
+
+
+def _rounded(values: Array, dtype: np.dtype[Any]) -> Array:
+    if dtype.kind not in "iu":
+        return values.astype(dtype)
+    limits = np.iinfo(dtype)
+    return np.rint(values).clip(limits.min, limits.max).astype(dtype)
+
+
+def _is_picture(image: Any) -> bool:
+    # whoever holds a PIL image has imported PIL
+    pillow = sys.modules.get("PIL.Image")
+    return pillow is not None and isinstance(image, pillow.Image)
+
+
+def _resize_picture(image: Image, call: _Call, alpha: str) -> Image:
+    info = image.info.copy()
+    mode, palette = image.mode, None
+    if mode == "P" and call.mode in _CHOOSING and image.palette is not None:
+        palette = image.palette
+    elif mode in ("P", "PA"):
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+        info.pop("transparency", None)
+    elif mode == "1":
+        image = image.convert("L")
+    pixels = np.asarray(image)
+    if image.mode in _WITH_ALPHA and alpha == "premultiplied" and call.mode not in _CHOOSING:
+        pixels = _resize_premultiplied(pixels, call)
+    else:
+        pixels = _resize_array(pixels, call)
+    from PIL import Image as pillow
+
+    height, width = pixels.shape[:2]
+    stored = "L" if palette else image.mode
+    data = np.ascontiguousarray(pixels, ">u2" if stored == "I;16B" else None)
+    result = pillow.frombuffer(stored, (width, height), data, "raw", stored, 0, 1)
+    if palette:
+        result.putpalette(palette.palette, palette.mode)
+    if mode == "1" and call.mode in _CHOOSING:
+        result = result.convert("1", dither=pillow.Dither.NONE)
+    result.info = info
+    return result
+
+
+def _resize_premultiplied(pixels: Array, call: _Call) -> Array:
+    """Return (height, width, channels) bytes, the last of them alpha, resized with colours weighted by alpha.
+
+    The alpha channel is torch's to the byte. Premultiplied bytes would leave few levels to faint pixels, so colours
+    are carried in float32.
+    """
+    if pixels[..., -1].min() == 255:
+        return _resize_array(pixels, call)
+    opacity = _resize_array(pixels[..., -1], call)
+    weighted = pixels.astype(np.float32)
+    weighted[..., :-1] *= weighted[..., -1:]
+    weighted = _resize_array(weighted, call)
+    weight = weighted[..., -1:]
+    # where less than a quarter of a level of alpha is left, the colour does not show
+    colour = np.divide(weighted[..., :-1], weight, out=np.zeros_like(weighted[..., :-1]), where=weight > 0.25)
+    return np.concatenate([_rounded(colour, np.dtype(np.uint8)), opacity[..., None]], axis=2)
