@@ -152,9 +152,8 @@ def _checked(
         wanted = _pair("size", size, _length)
     else:
         shorter = _length("size", size)
-        wanted = (
-            (shorter, int(shorter * width / height)) if height <= width else (int(shorter * height / width), shorter)
-        )
+        longer = int(shorter * max(shape) / min(shape))
+        wanted = (shorter, longer) if height <= width else (longer, shorter)
     if antialias is None:
         shrinks = wanted[0] < height or wanted[1] < width
         antialias = mode == "lanczos" or (shrinks and row.antialias_filter is not None)
@@ -207,7 +206,7 @@ def _resize_array(array: Array, call: _Call, out: Array | None = None) -> Array:
     )
     if own or (call.mode in _CHOOSING and not dtype.hasobject):
         result = resampled(_planes(array), call.size, *call[1:], out=None if out is None else _planes(out))
-        return _pixels(result, array.ndim)
+        return _pixels(result, array.ndim) if out is None else out
     if dtype.name not in (*_COMPUTED_IN, *_OWN_KERNELS):
         allowed = ", ".join((*_OWN_KERNELS, *_COMPUTED_IN))
         raise TypeError(f"image for mode {call.mode!r} must be {allowed}, got {dtype}")
@@ -226,14 +225,15 @@ def _planes(array: Array) -> Array:
 
 
 def _pixels(planes: Array, ndim: int) -> Array:
-    return planes[0, 0] if ndim == 2 else planes[0].transpose(1, 2, 0)
+    image: Array = planes[0, 0] if ndim == 2 else planes[0].transpose(1, 2, 0)
+    return image
 
 
 def _rounded(values: Array, dtype: np.dtype[Any]) -> Array:
     if dtype.kind not in "iu":
         return values.astype(dtype)
     limits = np.iinfo(dtype)
-    return np.rint(values).clip(limits.min, limits.max).astype(dtype)
+    return np.asarray(np.rint(values).clip(limits.min, limits.max), dtype)
 
 
 def _is_picture(image: Any) -> bool:

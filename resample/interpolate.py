@@ -189,19 +189,16 @@ def resampled(
     dense = np.ascontiguousarray(input.transpose(order), input.dtype.newbyteorder("="))
     home = np.argsort(order)
     used = {order.index(2 + k): table for k, table in enumerate(tables) if table is not None}
-    target = None
-    if out is not None and dense.dtype == out.dtype and out.transpose(order).flags.c_contiguous:
-        target = out.transpose(order)
-    if dense.dtype == np.float16 and not all(table.selects for table in used.values()):
-        # sums are kept in float32 and rounded once
-        result = apply(dense.astype(np.float32), used).astype(np.float16)
-    else:
-        result = apply(dense, used, target)
+    in_half = dense.dtype == np.float16 and not all(table.selects for table in used.values())
+    if out is not None and not in_half and dense.dtype == out.dtype and out.transpose(order).flags.c_contiguous:
+        apply(dense, used, out.transpose(order))
+        return out
+    # sums of float16 are kept in float32 and rounded once
+    result = apply(dense.astype(np.float32), used).astype(np.float16) if in_half else apply(dense, used)
     result = np.asarray(result.transpose(home))
     if out is None:
         return result
-    if target is None:
-        out[...] = result
+    out[...] = result
     return out
 
 

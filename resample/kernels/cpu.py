@@ -18,7 +18,7 @@ SHORT_INNER = 16
 
 
 @cache
-def _kernel(name: str, arguments: tuple[str, ...]) -> Callable[..., object]:
+def _kernel(name: str, arguments: tuple[str, ...]) -> Callable[..., None]:
     from resample.kernels import store  # imports llvmlite, which a process that resizes nothing need not wait for
 
     return store.kernel("resample.kernels.loops", name, arguments)

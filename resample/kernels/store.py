@@ -27,7 +27,7 @@ import llvmlite.binding as llvm
 
 import resample
 
-Kernel = Callable[..., Any]
+Kernel = Callable[..., None]
 
 # whoever may write here may run code in our process: see `_trusted`
 FOLDER_VARIABLE = "RESAMPLE_CACHE_DIR"

@@ -1,0 +1,106 @@
+"""What an import costs, and the one direction in which modules import each other."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import resample
+
+ROOT = Path(resample.__file__).parent
+
+# each module may import those below it in this list
+LAYERS = [
+    ["resample.functional"],
+    ["resample.image"],
+    ["resample.interpolate"],
+    ["resample.apply"],
+    ["resample.kernels.cpu"],
+    ["resample.kernels.store"],
+    ["resample.kernels.compile"],
+    ["resample.kernels.loops"],
+    ["resample.kernels.simd"],
+    ["resample.taps"],
+    ["resample.filters", "resample.coordinates"],
+    ["resample.rounding"],
+    ["resample.threads", "resample.arrays"],
+]
+
+
+def loaded_after(code: str) -> set[str]:
+    """Return the top-level names of all modules in a new process that ran `code`."""
+    report = f"{code}\nimport sys\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", report], capture_output=True, text=True, check=True)
+    return {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
+
+
+def test_import_resample_is_light() -> None:
+    assert not loaded_after("import resample") & {"numba", "llvmlite", "PIL", "torch", "scipy"}
+
+
+def test_help_imports_no_numpy() -> None:
+    code = """
+import sys
+from resample_cli.main import run
+sys.argv = ["resample", "--help"]
+try:
+    run()
+except SystemExit:
+    pass
+"""
+    assert not loaded_after(code) & {"numpy", "numba", "llvmlite", "PIL", "torch", "resample"}
+
+
+def imports_of(path: Path) -> set[str]:
+    """Return the modules of this package that a file imports at run time, in functions too."""
+    found: set[str] = set()
+
+    class Finder(ast.NodeVisitor):
+        def visit_If(self, node: ast.If) -> None:
+            if getattr(node.test, "id", None) != "TYPE_CHECKING":
+                self.generic_visit(node)
+
+        def visit_Import(self, node: ast.Import) -> None:
+            found.update(alias.name for alias in node.names)
+
+        def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+            assert node.level == 0, f"{path} imports relatively"
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+            found.add(str(node.module))
+
+    Finder().visit(ast.parse(path.read_text()))
+    return found
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT.parent).with_suffix("").parts)
+
+
+def test_imports_run_one_way() -> None:
+    rank = {name: level for level, names in enumerate(LAYERS) for name in names}
+    paths = [path for path in ROOT.rglob("*.py") if path.name != "__init__.py"]
+    assert {module_name(path) for path in paths} == set(rank), "LAYERS must name every module"
+    for path in paths:
+        name = module_name(path)
+        for imported in imports_of(path) & set(rank):
+            assert rank[imported] > rank[name], f"{name} imports {imported}"
+
+
+def test_who_imports_what() -> None:
+    for path in ROOT.rglob("*.py"):
+        name, imported = module_name(path), {full.partition(".")[0] for full in imports_of(path)}
+        assert "torch" not in imported
+        assert "resample_cli" not in imported
+        if not name.startswith("resample.kernels."):
+            assert not imported & {"numba", "llvmlite"}, name
+        if name not in ("resample.image", "resample.batch"):
+            assert "PIL" not in imported, name
+
+
+def test_public_names_exist() -> None:
+    for name in resample.__all__:
+        assert hasattr(resample, name)
+    for name in resample.functional.__all__:
+        assert hasattr(resample.functional, name)

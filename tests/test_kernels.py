@@ -1,0 +1,100 @@
+"""The compiled kernels against naive loops, and the properties of a separable resize."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+import resample
+import resample.functional as F
+from resample.apply import apply
+from resample.interpolate import Axis, plan
+from resample.taps import Taps
+
+CASES = [("bilinear", False), ("bicubic", False), ("bilinear", True), ("bicubic", True), ("lanczos", True)]
+
+
+def naive(src: np.ndarray, axis: int, table: Taps) -> np.ndarray:
+    """Return what a kernel must: a plain loop over the table, in the type of its sums."""
+    moved = np.moveaxis(src, axis, 0)
+    whole = table.weight.dtype == np.int16
+    result = np.empty((table.n_out, *moved.shape[1:]), src.dtype)
+    for o, (start, count) in enumerate(zip(table.start, table.count, strict=True)):
+        terms = moved[start : start + count].astype(np.int64 if whole else np.float64)
+        weights = table.weight[o, :count].astype(terms.dtype).reshape(-1, *[1] * (moved.ndim - 1))
+        total = (terms * weights).sum(axis=0)
+        if whole:
+            total = ((total + (1 << table.precision >> 1)) >> table.precision).clip(0, 255)
+        result[o] = total
+    return np.moveaxis(result, 0, axis)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+@pytest.mark.parametrize(("mode", "antialias"), CASES)
+def test_contract_is_the_naive_loop(mode: str, antialias: bool, dtype: str) -> None:
+    rng = np.random.default_rng(1)
+    # inner lengths on both sides of the switch of kernels and of the block of 512
+    for shape in [(3, 37), (2, 37, 3), (2, 37, 15), (2, 37, 16), (1, 37, 511), (3, 37, 513), (1, 37, 1300)]:
+        src = (rng.random(shape) * 255).astype(dtype)
+        for n_out in (5, 36, 90):
+            table = plan(Axis(mode, 37, n_out, None, False, antialias, dtype, False))
+            assert table is not None
+            result = apply(src, {1: table})
+            if dtype == "uint8":
+                np.testing.assert_array_equal(result, naive(src, 1, table))
+            else:
+                eps = np.finfo(dtype).eps
+                np.testing.assert_allclose(result, naive(src, 1, table), rtol=0, atol=255 * 8 * eps)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float64", "complex128", "bool", "S3", "S7"])
+def test_select_copies_any_value(dtype: str) -> None:
+    rng = np.random.default_rng(2)
+    values = rng.integers(1, 120, (4, 9, 5), np.uint8)
+    src = values.astype(dtype)
+    table = plan(Axis("nearest", 9, 23, None, False, False, "float32", False))
+    assert table is not None
+    np.testing.assert_array_equal(apply(src, {1: table}), src[:, table.start])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize(("mode", "antialias"), CASES)
+def test_properties(mode: str, antialias: bool, dtype: str) -> None:
+    rng = np.random.default_rng(3)
+    array = (rng.random((2, 3, 40, 57)) * 255).astype(dtype)
+    options = {"size": (31, 90), "mode": mode, "antialias": antialias}
+    result = F.interpolate(array, **options)
+    # one channel or image does not see the others
+    np.testing.assert_array_equal(F.interpolate(array[1:, 2:], **options), result[1:, 2:])
+    # memory layout does not matter
+    last = array.transpose(0, 2, 3, 1).copy().transpose(0, 3, 1, 2)
+    np.testing.assert_array_equal(F.interpolate(last, **options), result)
+    # a constant stays that constant
+    flat = F.interpolate(np.full((1, 1, 40, 57), 200, dtype), **options)
+    np.testing.assert_allclose(flat, 200, rtol=0, atol=0 if dtype == "uint8" else 4e-4)
+    if dtype == "float32":
+        mirrored = F.interpolate(array[..., ::-1], **options)[..., ::-1]
+        np.testing.assert_allclose(mirrored, result, rtol=0, atol=2e-2)
+
+
+def test_threads_do_not_change_bits() -> None:
+    rng = np.random.default_rng(4)
+    before = resample.get_num_threads()
+    try:
+        for shape, dtype in itertools.product([(3, 300, 401), (1, 700, 300), (4, 97, 997)], ["uint8", "float32"]):
+            array = (rng.random((1, *shape)) * 255).astype(dtype)
+            for layout in (array, array.transpose(0, 2, 3, 1).copy().transpose(0, 3, 1, 2)):
+                results = []
+                for count in (1, 2, 3, 8):
+                    resample.set_num_threads(count)
+                    results.append(F.interpolate(layout, size=(511, 633), mode="bicubic", antialias=True).tobytes())
+                assert len(set(results)) == 1
+    finally:
+        resample.set_num_threads(before)
+
+
+def test_a_row_of_minus_zero_stays_so() -> None:
+    result = F.interpolate(np.full((1, 1, 5, 5), -0.0, np.float32), size=(9, 9), mode="bilinear")
+    assert np.signbit(result).all()

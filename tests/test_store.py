@@ -1,0 +1,152 @@
+"""The store of compiled kernels: used by later processes without numba, and never trusted blindly."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CODE = """
+import sys, hashlib, numpy as np, resample.functional as F
+image = np.random.default_rng(0).integers(0, 256, (1, 3, 40, 50), np.uint8)
+result = F.interpolate(image, scale_factor=2, mode="bilinear")
+print("numba" in sys.modules, hashlib.sha256(result.tobytes()).hexdigest())
+"""
+
+
+def start(folder: Path | str, code: str = CODE, **environment: str) -> subprocess.Popen[str]:
+    variables = {**os.environ, "RESAMPLE_CACHE_DIR": str(folder), **environment}
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", code],
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[bool, str]:
+    """Return whether the process imported numba, and the digest of its result."""
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    assert stderr == ""
+    compiled, digest = stdout.split()
+    return compiled == "True", digest
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    folder = tmp_path_factory.mktemp("store") / "made" / "anew"
+    compiled, digest = finish(start(folder))
+    assert compiled
+    return folder, digest
+
+
+@pytest.fixture
+def store(filled: tuple[Path, str], tmp_path: Path) -> tuple[Path, str]:
+    """A private copy of a filled store, and the right digest."""
+    folder = tmp_path / "store"
+    shutil.copytree(filled[0], folder)
+    return folder, filled[1]
+
+
+def test_second_process_imports_no_numba(store: tuple[Path, str]) -> None:
+    folder, digest = store
+    assert finish(start(folder)) == (False, digest)
+    assert folder.stat().st_mode & 0o077 == 0 or os.name == "nt"
+
+
+def test_no_partial_files_stay(store: tuple[Path, str]) -> None:
+    assert {path.suffix for path in store[0].iterdir()} == {".o"}
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "text"])
+def test_damaged_files_are_made_anew(store: tuple[Path, str], damage: str) -> None:
+    folder, digest = store
+    for path in folder.iterdir():
+        content = bytearray(path.read_bytes())
+        if damage == "flipped":
+            content[-20] ^= 1
+        path.write_bytes(
+            {"empty": b"", "cut": content[:-100], "flipped": bytes(content), "text": b"hello\n" * 50}[damage]
+        )
+    assert finish(start(folder)) == (True, digest)
+    assert finish(start(folder)) == (False, digest)
+
+
+def test_code_under_another_name_is_not_used(store: tuple[Path, str]) -> None:
+    """What a kernel's name holds must carry that kernel's own key: swapping two files changes nothing."""
+    folder, digest = store
+    first, second = sorted(folder.iterdir())[:2]
+    contents = first.read_bytes(), second.read_bytes()
+    first.write_bytes(contents[1])
+    second.write_bytes(contents[0])
+    assert finish(start(folder)) == (True, digest)
+
+
+def test_code_for_another_processor_is_not_used(store: tuple[Path, str]) -> None:
+    """A home directory shared by machines of two kinds: each compiles and keeps its own."""
+    folder, digest = store
+    own = {path.name for path in folder.iterdir()}
+    foreign = "import llvmlite.binding as llvm\nllvm.get_host_cpu_name = lambda: 'x86-64'\n" + CODE
+    assert finish(start(folder, foreign)) == (True, digest)
+    assert len({path.name for path in folder.iterdir()}) == 2 * len(own)
+    assert finish(start(folder)) == (False, digest)
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="permissions do not bind this user")
+def test_read_only_store_that_is_empty(tmp_path: Path, filled: tuple[Path, str]) -> None:
+    tmp_path.chmod(0o500)
+    assert finish(start(tmp_path)) == (True, filled[1])
+
+
+def test_store_that_cannot_be_a_folder(tmp_path: Path, filled: tuple[Path, str]) -> None:
+    """As read-only, for a user whom permissions do not bind."""
+    occupied = tmp_path / "file"
+    occupied.write_text("not a folder")
+    assert finish(start(occupied)) == (True, filled[1])
+    assert finish(start(occupied / "below")) == (True, filled[1])
+    assert occupied.read_text() == "not a folder"
+
+
+def test_writing_fails(tmp_path: Path, filled: tuple[Path, str]) -> None:
+    """A full disk, or a folder that turned read-only: the result is right and nothing is left behind."""
+    failing = "import os\ndef fail(*_): raise OSError(28, 'No space left on device')\nos.replace = fail\n" + CODE
+    assert finish(start(tmp_path, failing)) == (True, filled[1])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_home_is_missing(filled: tuple[Path, str], tmp_path: Path) -> None:
+    nowhere = str(tmp_path / "missing" / "home")
+    environment = {"HOME": nowhere, "XDG_CACHE_HOME": "/proc/nowhere", "RESAMPLE_CACHE_DIR": ""}
+    variables = {**os.environ, **environment}
+    done = subprocess.run([sys.executable, "-c", CODE], env=variables, capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == ["True", filled[1]], done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+def test_folder_that_others_may_write_is_not_trusted(store: tuple[Path, str]) -> None:
+    folder, digest = store
+    folder.chmod(0o777)
+    assert finish(start(folder)) == (True, digest)
+
+
+def test_two_processes_fill_it_at_once(tmp_path: Path, filled: tuple[Path, str]) -> None:
+    both = [start(tmp_path) for _ in range(2)]
+    assert {finish(process)[1] for process in both} == {filled[1]}
+    assert finish(start(tmp_path)) == (False, filled[1])
+    assert {path.suffix for path in tmp_path.iterdir()} == {".o"}
+
+
+def test_object_code_needs_nothing_of_python() -> None:
+    """A kernel that could raise would call into Python; it is refused, not stored."""
+    from resample.kernels.compile import object_code
+    from resample.kernels.store import _machine
+
+    code = object_code("resample.kernels.loops", "select", ("uint8*", "uint8*", "int64*", *["int64"] * 7), _machine())
+    assert b"Py" not in code
+    assert b"numba_" not in code

@@ -1,0 +1,122 @@
+"""The number of threads, and calls from many threads and forked children at once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import resample
+import resample.functional as F
+
+LARGE = np.random.default_rng(0).integers(0, 256, (1, 3, 400, 500), np.uint8)
+
+
+def in_new_process(code: str, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_default_is_the_cpus_that_this_process_may_use() -> None:
+    code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))});"
+    if hasattr(os, "sched_setaffinity"):
+        assert in_new_process(code + "import resample; print(resample.get_num_threads())") == "1"
+    expected = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    environment = {"RESAMPLE_NUM_THREADS": ""}
+    assert in_new_process("import resample; print(resample.get_num_threads())", **environment) == str(expected)
+
+
+def test_environment_variable() -> None:
+    code = "import resample; print(resample.get_num_threads())"
+    assert in_new_process(code, RESAMPLE_NUM_THREADS="5") == "5"
+    code = """
+import resample
+try:
+    resample.get_num_threads()
+except ValueError as error:
+    print(error)
+"""
+    assert "RESAMPLE_NUM_THREADS" in in_new_process(code, RESAMPLE_NUM_THREADS="none")
+    assert "'0'" in in_new_process(code, RESAMPLE_NUM_THREADS="0")
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_bad_count(count: int) -> None:
+    with pytest.raises(ValueError, match=f"count must be at least 1, got {count}"):
+        resample.set_num_threads(count)
+
+
+@pytest.mark.parametrize("count", [1.0, "2", None, True])
+def test_bad_type_of_count(count: object) -> None:
+    with pytest.raises(TypeError, match="count must be an int"):
+        resample.set_num_threads(count)  # type: ignore[arg-type]
+
+
+def test_large_calls_are_split_and_small_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    from resample import threads
+
+    bands: list[tuple[int, int]] = []
+    monkeypatch.setattr(threads, "_count", 4)
+    threads.in_bands(lambda low, high: bands.append((low, high)), 100, threads.GRAIN * 100)
+    assert sorted(bands) == [(0, 25), (25, 50), (50, 75), (75, 100)]
+    bands.clear()
+    threads.in_bands(lambda low, high: bands.append((low, high)), 100, threads.GRAIN - 1)
+    assert bands == [(0, 100)]
+
+
+def test_an_error_in_a_band_reaches_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    from resample import threads
+
+    def fail(low: int, high: int) -> None:
+        if low:
+            raise MemoryError
+
+    monkeypatch.setattr(threads, "_count", 2)
+    with pytest.raises(MemoryError):
+        threads.in_bands(fail, 100, threads.GRAIN * 100)
+
+
+def test_many_python_threads_at_once() -> None:
+    expected = F.interpolate(LARGE, scale_factor=1.5, mode="bicubic").tobytes()
+
+    def call(k: int) -> bytes:
+        if k % 5 == 0:
+            resample.set_num_threads(1 + k % 4)  # the pool may be changed under a running call
+        return F.interpolate(LARGE, scale_factor=1.5, mode="bicubic").tobytes()
+
+    before = resample.get_num_threads()
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            assert set(pool.map(call, range(40))) == {expected}
+    finally:
+        resample.set_num_threads(before)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_after_fork() -> None:
+    """A child forked after a split call, from a process with a running pool, makes its own pool."""
+    code = """
+import os, threading, numpy as np, resample, resample.functional as F
+resample.set_num_threads(4)
+image = np.random.default_rng(0).integers(0, 256, (1, 3, 400, 500), np.uint8)
+expected = F.interpolate(image, scale_factor=2, mode="bilinear").tobytes()
+busy = threading.Thread(target=lambda: [F.interpolate(image, scale_factor=2, mode="bicubic") for _ in range(20)])
+busy.start()
+for _ in range(5):
+    child = os.fork()
+    if child == 0:
+        right = F.interpolate(image, scale_factor=2, mode="bilinear").tobytes() == expected
+        os._exit(0 if right else 1)
+    assert os.waitpid(child, 0)[1] == 0
+busy.join()
+print("done")
+"""
+    warnings = {"PYTHONWARNINGS": "ignore::DeprecationWarning"}  # Python 3.12 warns of fork with threads
+    assert in_new_process(code, **warnings) == "done"
