@@ -25,11 +25,11 @@ def object_code(module: str, name: str, arguments: tuple[str, ...], machine: llv
     options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "error_model": "numpy"}
     compiled = numba.njit(signature, **options)(function)
     program = llvm.parse_assembly(compiled.inspect_llvm(signature.args))
-    for item in list(program.functions):
-        if not item.is_declaration:
-            entry = item
-        elif not item.name.startswith("llvm."):
+    for item in program.functions:
+        if item.is_declaration and not item.name.startswith("llvm."):
             raise RuntimeError(f"kernel {name} calls {item.name}, which is not there without numba")
+    # functions that the kernel calls are defined beside it, but with a linkage that lets copies be merged
+    (entry,) = [item for item in program.functions if item.linkage == llvm.Linkage.external and not item.is_declaration]
     entry.name = SYMBOL
     program.verify()
     return bytes(machine.emit_object(program))

@@ -13,7 +13,7 @@ from resample.taps import Taps
 _EXTENT = ("int64",) * 7  # n_in, n_out, inner, outer_low, outer_high, low, high
 _WEIGHT = {"uint8": "int16", "float32": "float32", "float64": "float64"}
 
-# below so many values a sample is summed value by value; measured on 3-channel rows and 16-channel planes
+# from so many values a sample on, sums are kept in blocks of them, not pixel by pixel
 SHORT_INNER = 16
 
 

@@ -1,0 +1,264 @@
+"""Kernels of the transposed convolution: source text that Numba compiles, as `loops`.
+
+Along one axis output o receives tap k of input i where `o + padding == stride * i + dilation * k`. So the outputs of one
+phase, `(o + padding) % stride`, are a convolution of stride 1 with the taps of that phase: with `q = (o + padding) //
+stride`, each reads the inputs `q + shift`, one shift a tap. Every output is written once, by whoever owns it.
+
+`correlate_*` take an input with zeros around it. Then a tap is one offset into flat memory, for whole planes of outputs
+at once, seams between rows included: their sums are computed and dropped. `gather` takes the products of all
+taps from a matrix multiplication and adds up those of each output.
+"""
+
+# mypy: disallow-untyped-defs=False, disallow-untyped-calls=False, disallow-untyped-decorators=False
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, register_jitable
+
+VECTOR = 64  # bytes; LLVM splits it where registers are shorter
+
+
+def _vector(context, element):
+    return ir.VectorType(context.get_data_type(element), VECTOR * 8 // element.bitwidth)
+
+
+def _place(builder, kind, pointer, index):
+    return builder.gep(builder.bitcast(pointer, kind.as_pointer()), [index])
+
+
+def _constant(index):
+    return ir.Constant(ir.IntType(64), index)
+
+
+def _spread(builder, kind, value):
+    single = builder.insert_element(ir.Constant(kind, ir.Undefined), value, _constant(0))
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), kind.count), [0] * kind.count)
+    return builder.shuffle_vector(single, ir.Constant(kind, ir.Undefined), mask)
+
+
+def _fma(builder, kind):
+    name = f"llvm.fma.v{kind.count}{'f32' if kind.element == ir.FloatType() else 'f64'}"
+    return cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * 3), name)
+
+
+@intrinsic(prefer_literal=True)
+def block(typing_context, source, channels, vectors):
+    """Return a block of running sums, which LLVM keeps in registers: `vectors` vectors for each channel."""
+
+    def emit(context, builder, signature, arguments):
+        size = channels.literal_value * vectors.literal_value
+        with builder.goto_entry_block():
+            sums = builder.alloca(ir.ArrayType(_vector(context, source.dtype), size))
+        return builder.bitcast(sums, context.get_data_type(source.dtype).as_pointer())
+
+    return source(source, channels, vectors), emit
+
+
+@intrinsic(prefer_literal=True)
+def begin(typing_context, sums, values, channels, vectors):
+    """Set the sums of channel c to `values[c]`."""
+
+    def emit(context, builder, signature, arguments):
+        kind = _vector(context, sums.dtype)
+        for c in range(channels.literal_value):
+            value = builder.load(builder.gep(arguments[1], [_constant(c)]))
+            for v in range(vectors.literal_value):
+                at = _constant(c * vectors.literal_value + v)
+                builder.store(_spread(builder, kind, value), _place(builder, kind, arguments[0], at))
+        return context.get_dummy_value()
+
+    return types.void(sums, values, channels, vectors), emit
+
+
+@intrinsic(prefer_literal=True)
+def accumulate(typing_context, sums, samples, weights, channels, vectors):
+    """Add `weights[c] * samples[...]` to the sums of channel c, with one rounding."""
+
+    def emit(context, builder, signature, arguments):
+        kind, align = _vector(context, sums.dtype), sums.dtype.bitwidth // 8
+        loads = [
+            builder.load(_place(builder, kind, arguments[1], _constant(v)), align=align)
+            for v in range(vectors.literal_value)
+        ]
+        for c in range(channels.literal_value):
+            weight = _spread(builder, kind, builder.load(builder.gep(arguments[2], [_constant(c)])))
+            for v, sample in enumerate(loads):
+                place = _place(builder, kind, arguments[0], _constant(c * vectors.literal_value + v))
+                if isinstance(sums.dtype, types.Float):
+                    total = builder.call(_fma(builder, kind), [sample, weight, builder.load(place)])
+                else:
+                    total = builder.add(builder.mul(sample, weight), builder.load(place))
+                builder.store(total, place)
+        return context.get_dummy_value()
+
+    return types.void(sums, samples, weights, channels, vectors), emit
+
+
+@intrinsic(prefer_literal=True)
+def finish(typing_context, sums, to, pitch, channels, vectors):
+    """Write the sums of channel c to `to[c * pitch ...]`."""
+
+    def emit(context, builder, signature, arguments):
+        kind, align = _vector(context, sums.dtype), sums.dtype.bitwidth // 8
+        for c in range(channels.literal_value):
+            row = builder.gep(arguments[1], [builder.mul(arguments[2], _constant(c))])
+            for v in range(vectors.literal_value):
+                at = _constant(c * vectors.literal_value + v)
+                total = builder.load(_place(builder, kind, arguments[0], at))
+                builder.store(total, _place(builder, kind, row, _constant(v)), align=align)
+        return context.get_dummy_value()
+
+    return types.void(sums, to, pitch, channels, vectors), emit
+
+
+@intrinsic
+def after(typing_context, pointer, index):
+    """Return `pointer + index`."""
+
+    def emit(context, builder, signature, arguments):
+        return builder.gep(arguments[0], [arguments[1]])
+
+    return pointer(pointer, types.int64), emit
+
+
+@intrinsic
+def lanes(typing_context, pointer):
+    """Return how many values of this pointer's type a vector holds."""
+    count = VECTOR * 8 // pointer.dtype.bitwidth
+
+    def emit(context, builder, signature, arguments):
+        return _constant(count)
+
+    return types.int64(pointer), emit
+
+
+def _correlation(channels, vectors):
+    def correlate(
+        dst, src, weight, bias, weights, totals,
+        first, offset, index, steps, pitch, out, start, stride,
+        groups, in_channels, out_channels, volume, images, span, rows, columns, length, low, high,
+    ):  # fmt: skip
+        """Compute the outputs of the items `low:high`; an item is a chunk of the steps q for a block of channels.
+
+        Per axis: `steps`, how many q there are; `pitch`, values from one to the next in `src`; `out`, output size;
+        `start`, the output of phase 0 at the first q; `stride`. A chunk is `rows` by `columns` steps of one plane.
+
+        Per phase, the terms `first[phase]:first[phase + 1]` of a sum: `offset` into `src`, `index` into `weight`;
+        `volume` is the size of the kernel, `span` that of an input channel.
+
+        `weights` and `totals` are scratch: the weights of a block, term by term, and `stride` rows of phases of `length` values
+        for each of its channels.
+        """
+        sums = block(dst, channels, vectors)
+        tile = vectors * lanes(dst)
+        blocks = (out_channels + channels - 1) // channels
+        row_chunks = (steps[1] + rows - 1) // rows
+        column_chunks = (steps[2] + columns - 1) // columns
+        chunks = row_chunks * column_chunks
+        terms = first[stride[0] * stride[1] * stride[2]]
+        packed = -1
+        for item in range(low, high):
+            chunk, rest = item % chunks, item // chunks
+            d, rest = rest % steps[0], rest // steps[0]
+            n, owner = rest % images, rest // images
+            group, c0 = owner // blocks, owner % blocks * channels
+            valid = min(channels, out_channels - c0)
+            if packed != owner:
+                packed = owner
+                base = (group * in_channels * out_channels + c0) * volume
+                for e in range(terms):
+                    for c in range(channels):
+                        weights[e * channels + c] = weight[base + index[e] + c * volume] if c < valid else 0
+                for c in range(channels):
+                    weights[terms * channels + c] = bias[group * out_channels + c0 + c] if c < valid else 0
+            row, column = chunk // column_chunks * rows, chunk % column_chunks * columns
+            height, width = min(rows, steps[1] - row), min(columns, steps[2] - column)
+            needed = (height - 1) * pitch[1] + width
+            source = (n * groups + group) * in_channels * span + d * pitch[0] + row * pitch[1] + column
+            for phase_d in range(stride[0]):
+                od = stride[0] * d + start[0] + phase_d
+                if od < 0 or od >= out[0]:
+                    continue
+                for phase_h in range(stride[1]):
+                    phase = (phase_d * stride[1] + phase_h) * stride[2]
+                    for phase_w in range(stride[2]):
+                        for begins in range(0, needed, tile):
+                            begin(sums, after(weights, terms * channels), channels, vectors)
+                            for e in range(first[phase + phase_w], first[phase + phase_w + 1]):
+                                samples = after(src, source + begins + offset[e])
+                                accumulate(sums, samples, after(weights, e * channels), channels, vectors)
+                            to = after(totals, phase_w * channels * length + begins)
+                            finish(sums, to, length, channels, vectors)
+                    for c in range(valid):
+                        channel = (n * groups + group) * out_channels + c0 + c
+                        for h in range(height):
+                            oh = stride[1] * (row + h) + start[1] + phase_h
+                            if oh < 0 or oh >= out[1]:
+                                continue
+                            left = stride[2] * column + start[2]
+                            to = after(dst, ((channel * out[0] + od) * out[1] + oh) * out[2] + left)
+                            of = after(totals, c * length + h * pitch[1])
+                            interleave(to, of, channels * length, stride[2], width, left, out[2])
+
+    return correlate
+
+
+correlate_1, correlate_2, correlate_3, correlate_4 = (_correlation(*shape) for shape in [(1, 8), (2, 8), (3, 8), (4, 6)])
+
+
+@register_jitable
+def interleave(to, totals, length, stride, width, left, n_out):
+    """Write `width` outputs of each phase to a row of outputs, where `to` stands at number `left`, if they are in it."""
+    low = max(0, (stride - 1 - left) // stride)
+    high = max(low, min(width, (n_out - left) // stride))
+    if stride == 2:
+        for q in range(low, high):
+            to[2 * q] = totals[q]
+            to[2 * q + 1] = totals[length + q]
+    else:
+        for phase in range(stride):
+            for q in range(low, high):
+                to[stride * q + phase] = totals[phase * length + q]
+    for phase in range(stride):
+        for q in range(low):
+            if left + stride * q + phase >= 0 and left + stride * q + phase < n_out:
+                to[stride * q + phase] = totals[phase * length + q]
+        for q in range(high, width):
+            if left + stride * q + phase >= 0 and left + stride * q + phase < n_out:
+                to[stride * q + phase] = totals[phase * length + q]
+
+
+def gather(
+    dst, products, bias, kernel, size, out, stride, padding, dilation,
+    channels, low, high,
+):  # fmt: skip
+    """Add up the products (channel, tap, input position) of the output rows `low:high` of all channels.
+
+    Per axis: `kernel`, `size` and `out`, lengths of the kernel, the input and the output; `stride`, `padding`,
+    `dilation`. `bias` repeats every `channels` channels.
+    """
+    for row in range(low, high):
+        oh, rest = row % out[1], row // out[1]
+        od, channel = rest % out[0], rest // out[0]
+        to = after(dst, row * out[2])
+        for o in range(out[2]):
+            to[o] = bias[channel % channels]
+        for kd in range(kernel[0]):
+            d = od + padding[0] - kd * dilation[0]
+            if d < 0 or d % stride[0] or d // stride[0] >= size[0]:
+                continue
+            for kh in range(kernel[1]):
+                h = oh + padding[1] - kh * dilation[1]
+                if h < 0 or h % stride[1] or h // stride[1] >= size[1]:
+                    continue
+                for kw in range(kernel[2]):
+                    tap = ((channel * kernel[0] + kd) * kernel[1] + kh) * kernel[2] + kw
+                    line = after(products, ((tap * size[0] + d // stride[0]) * size[1] + h // stride[1]) * size[2])
+                    left = kw * dilation[2] - padding[2]
+                    begins = max(0, (stride[2] - 1 - left) // stride[2])
+                    ends = min(size[2], (out[2] - left + stride[2] - 1) // stride[2])
+                    for i in range(begins, ends):
+                        to[left + stride[2] * i] += line[i]
