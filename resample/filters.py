@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from resample.rounding import Floats, fma
 
 
-@dataclass(frozen=True)
-class Filter:
+class Filter(NamedTuple):
     """An even function of distance with a finite radius, in samples, that is 1 at 0."""
 
     name: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -87,8 +86,7 @@ def _filtered(axis: Axis) -> Taps | None:
     return taps.quantised(table) if axis.dtype == "uint8" else table
 
 
-@dataclass(frozen=True)
-class Mode:
+class Mode(NamedTuple):
     """A row of MODES."""
 
     ndims: tuple[int, ...]

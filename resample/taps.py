@@ -8,9 +8,7 @@ Everything delicate (conventions, filters, edges, torch's roundings) is settled 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +21,7 @@ from resample.rounding import Floats
 FLOAT64 = np.dtype(np.float64)
 
 
-@dataclass(frozen=True)
-class Taps:
+class Taps(NamedTuple):
     """Row o reads `count[o]` samples from `start[o]` on: `0 <= start` and `start + count <= n_in`.
 
     A row keeps its own count, and no zero weight is added to pad it: a zero times an infinite neighbour is NaN.
@@ -41,6 +38,8 @@ class Taps:
     """Fraction bits of int16 weights; 0 for floats."""
     peak: float = 0.0
     """Largest value that any weight took while edges were folded into it: what sets `precision` in torch."""
+    selects: bool = False
+    """Whether each output is a copy of one sample (mode nearest): then values of any type pass unchanged."""
 
     @property
     def n_out(self) -> int:
@@ -50,15 +49,10 @@ class Taps:
     def n_taps(self) -> int:
         return int(self.weight.shape[1])
 
-    @cached_property
-    def selects(self) -> bool:
-        """Whether each output is a copy of one sample (mode nearest): then values of any type pass unchanged."""
-        return self.n_taps == 1 and bool((self.weight == 1 << self.precision).all())
-
 
 def selecting(index: Indices, n_in: int) -> Taps:
     """Return the table that copies sample `index[o]` to output o."""
-    return Taps(n_in, index, np.ones_like(index), np.ones((len(index), 1), np.float32))
+    return Taps(n_in, index, np.ones_like(index), np.ones((len(index), 1), np.float32), selects=True)
 
 
 def interpolating(positions: Floats, n_in: int, filter: Filter, *, in_half: bool = False) -> Taps:

@@ -104,3 +104,13 @@ def test_public_names_exist() -> None:
         assert hasattr(resample, name)
     for name in resample.functional.__all__:
         assert hasattr(resample.functional, name)
+
+
+def test_the_command_offers_the_modes_of_the_library() -> None:
+    from resample_cli import parser
+
+    from resample import image
+    from resample.interpolate import MODES
+
+    assert set(parser.MODES) == set(image._PICTURE_MODES)
+    assert set(parser.ANTIALIASING_MODES) == {name for name, mode in MODES.items() if mode.antialias_filter}

@@ -3,7 +3,7 @@
 Importing numba and calling a cached Numba function costs ten times what resizing a photograph does. So a kernel is
 compiled to an object file, which a later process hands to LLVM's linker and calls through ctypes, without numba.
 
-A file is named by a key of all that its code depends on: kernel source, argument types, versions, processor. A file
+A file begins with a key, all that its code depends on: kernel source, argument types, versions, processor. A file
 that is damaged or carries another key is ignored and written anew; a folder that cannot be read or written costs
 compile time in each process, nothing else.
 """
@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import hashlib
 import importlib.util
 import os
 import sys
 import threading
+import zlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -31,6 +31,8 @@ Kernel = Callable[..., None]
 
 # whoever may write here may run code in our process: see `_trusted`
 FOLDER_VARIABLE = "RESAMPLE_CACHE_DIR"
+
+_COMPILER, _INTRINSICS = "resample.kernels.compile", "resample.kernels.simd"
 
 _lock = threading.RLock()
 _loaded: dict[tuple[str, str, tuple[str, ...]], Kernel] = {}
@@ -56,7 +58,7 @@ def kernel(module: str, name: str, arguments: tuple[str, ...]) -> Kernel:
 def _object_code(module: str, name: str, arguments: tuple[str, ...]) -> bytes:
     key = _key(module, name, arguments)
     folder = _folder()
-    path = folder / f"{name}-{key[:40]}.o" if folder else None
+    path = folder / f"{name}-{zlib.crc32(key):08x}.o" if folder else None
     code = _read(path, key) if path else None
     if code is None:
         from resample.kernels.compile import object_code
@@ -92,18 +94,12 @@ def _machine() -> llvm.TargetMachine:
     return target.create_target_machine(cpu=name, features=features, opt=3, jit=True)
 
 
-def _key(module: str, name: str, arguments: tuple[str, ...]) -> str:
-    parts = [name, *arguments, _toolchain(), *_processor()]
-    digest = hashlib.sha256("\0".join(parts).encode())
-    for source in (module, "resample.kernels.simd", "resample.kernels.compile"):
-        digest.update(_source(source))
-    return digest.hexdigest()
-
-
-@cache
-def _toolchain() -> str:
+def _key(module: str, name: str, arguments: tuple[str, ...]) -> bytes:
+    """Return, in full, all that the code depends on: it stands in the file, so two kernels cannot be taken for one."""
+    versions = [resample.__version__, llvmlite.__version__, sys.version]
     # numba's version without importing numba: the text of its version file
-    return "\0".join([resample.__version__, llvmlite.__version__, sys.version, _source("numba._version").decode()])
+    sources = [_source(part) for part in ("numba._version", _COMPILER, _INTRINSICS, module)]
+    return b"\0".join(["\0".join([name, *arguments, *versions, *_processor()]).encode(), *sources])
 
 
 @cache
@@ -141,21 +137,20 @@ def _trusted(folder: Path) -> bool:
     return status.st_uid in (os.geteuid(), 0) and not status.st_mode & 0o002
 
 
-def _header(key: str, code: bytes) -> bytes:
-    return f"resample kernel\n{key}\n{hashlib.sha256(code).hexdigest()}\n".encode()
+def _header(key: bytes, code: bytes) -> bytes:
+    return key + b"\0" + zlib.crc32(code).to_bytes(4, "little")
 
 
-def _read(path: Path, key: str) -> bytes | None:
+def _read(path: Path, key: bytes) -> bytes | None:
     try:
         content = path.read_bytes()
     except OSError:
         return None
-    size = len(_header(key, b""))
-    code = content[size:]
-    return code if content[:size] == _header(key, code) else None
+    code = content[len(_header(key, b"")) :]
+    return code if content == _header(key, code) + code else None
 
 
-def _write(path: Path, key: str, code: bytes) -> None:
+def _write(path: Path, key: bytes, code: bytes) -> None:
     import tempfile
 
     partial = None

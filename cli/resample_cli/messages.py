@@ -1,0 +1,83 @@
+"""Lines for the user, and the errors that become such a line."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+
+
+class Failure(Exception):
+    """The picture could not be resampled; the text is the line for the user."""
+
+    status = 1
+
+
+class UsageError(Failure):
+    """The command line asks for something that is not allowed."""
+
+    status = 2
+
+
+class Loss(UserWarning):
+    """The output lacks something that the input has."""
+
+
+def say(text: str) -> None:
+    """Write one line to stderr; stdout is kept for data.
+
+    Characters that could break the line (a newline or a stray byte in a file name) are written as escapes.
+    """
+    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    # stderr may be closed, or a pipe that nobody reads any more: the picture matters more than the line
+    with contextlib.suppress(OSError):
+        if sys.stderr is not None:
+            print(f"resample: {line}", file=sys.stderr, flush=True)
+
+
+def warn_of_loss(text: str) -> None:
+    """Tell of something that the output lacks; the line is shown if the run succeeds."""
+    warnings.warn(text, Loss, stacklevel=2)
+
+
+@contextlib.contextmanager
+def failing_as(text: str) -> Iterator[None]:
+    """Turn what the block raises into a Failure that says `text` and the reason.
+
+    Decoders raise almost any class on damaged files, so all of Exception is meant.
+    """
+    try:
+        yield
+    except Failure:
+        raise
+    except Exception as error:
+        raise Failure(f"{text}: {reason(error)}") from error
+
+
+@contextlib.contextmanager
+def silent_libraries() -> Iterator[None]:
+    """Keep the block's C libraries from writing to stderr; libtiff does, past all of Pillow's settings."""
+    try:
+        stderr = os.dup(2)
+    except OSError:
+        # closed anyhow
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+
+
+def reason(error: Exception) -> str:
+    """Return what went wrong in the words of the error, without the path that an OSError repeats."""
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__

@@ -1,0 +1,80 @@
+"""The file that is written: its name, and how it appears whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+
+from resample_cli.formats import EXTENSIONS, extension
+from resample_cli.messages import Failure
+
+
+def default_path(source: str, label: str, file_format: str | None) -> str:
+    """Return the path beside the source, as car@2x.jpg for car.jpg.
+
+    Where no format goes by the extension of the source, that of its own format is appended.
+    """
+    root, ending = os.path.splitext(source)
+    if extension(source) not in EXTENSIONS:
+        own = [known for known, name in EXTENSIONS.items() if name == file_format]
+        root, ending = source, own[0] if own else ".jpg"
+    return f"{root}@{label}{ending}"
+
+
+def check_target(path: str, source: str, overwrite: bool) -> None:
+    """Refuse an output that may not be written.
+
+    Raises:
+        Failure: it is the input under any name, or not a plain file, or exists and may not be overwritten, or its
+            folder does not exist.
+    """
+    if os.path.exists(path):
+        if os.path.samefile(path, source):
+            raise Failure(f"{path}: the output is the input, which is never overwritten")
+        if not os.path.isfile(path):
+            raise Failure(f"{path}: the output exists and is not a file")
+    if os.path.lexists(path) and not overwrite:
+        raise Failure(f"{path}: the output exists, and --overwrite is not given")
+    folder = os.path.dirname(path) or os.curdir
+    if not os.path.isdir(folder):
+        raise Failure(f"{path}: there is no folder {folder}")
+
+
+@contextlib.contextmanager
+def whole_file(path: str, overwrite: bool) -> Iterator[str]:
+    """Give the path of an empty file beside `path`, and rename it to `path` if the block succeeds, else remove it.
+
+    Raises:
+        Failure: the file cannot be made, or `path` appeared meanwhile and may not be overwritten.
+    """
+    # The same extension, because Pillow finds the one module to import by it; short, because `path` may be long.
+    name = f".resample-{os.getpid()}-{os.urandom(4).hex()}{extension(path)}"
+    temporary = os.path.join(os.path.dirname(path), name)
+    try:
+        # not the tempfile module: its files are 0600, and here the umask rules
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        yield temporary
+        if overwrite:
+            with contextlib.suppress(FileNotFoundError):
+                os.chmod(temporary, stat.S_IMODE(os.stat(path).st_mode) & 0o777)
+            os.replace(temporary, path)
+        else:
+            _publish_new(temporary, path)
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+
+
+def _publish_new(temporary: str, path: str) -> None:
+    try:
+        # unlike a rename, this fails if the file appeared meanwhile
+        os.link(temporary, path)
+    except FileExistsError:
+        raise Failure(f"{path}: the output appeared meanwhile, and --overwrite is not given") from None
+    except (OSError, AttributeError, NotImplementedError):
+        # no hard links on this file system: a moment remains between look and rename
+        if os.path.lexists(path):
+            raise Failure(f"{path}: the output appeared meanwhile, and --overwrite is not given") from None
+        os.replace(temporary, path)

@@ -1,0 +1,195 @@
+"""A picture from a file and to a file, with what belongs to it besides pixels."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import stat
+from typing import Any
+
+from PIL import Image, UnidentifiedImageError
+
+from resample_cli.formats import EXTENSIONS, FORMATS, METADATA, MODES, QUALITY, WIDER, extension
+from resample_cli.messages import Failure, UsageError, reason, warn_of_loss
+
+# Pillow's limit is replaced by --max-pixels, checked in open_picture.
+Image.MAX_IMAGE_PIXELS = None
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+ORIENTATION, XMP, EXIF_IFD, GPS_IFD, PIXEL_WIDTH, PIXEL_HEIGHT = 0x112, 700, 0x8769, 0x8825, 0xA002, 0xA003
+
+NAMES = {"icc_profile": "ICC profile", "exif": "EXIF", "xmp": "XMP"}
+
+# Compressions of a TIFF file that any pixels can be written with.
+LOSSLESS = ("tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits")
+
+# Tags of a TIFF file that tell where and how its own pixels are stored, or that travel by other ways (ICC).
+STORAGE_TAGS = (*range(254, 260), 262, 266, 273, *range(277, 281), 284, 317, *range(320, 326), 338, 339, 347)
+STORAGE_TAGS += (*range(512, 522), *range(529, 533), 34675)
+
+
+def open_picture(path: str, max_pixels: int) -> Image.Image:
+    """Return the picture with its header read, and not yet its pixels.
+
+    Raises:
+        Failure: it is not a plain file, or not a picture in one of the formats.
+        UsageError: it has more pixels than allowed.
+        OSError: it cannot be read.
+    """
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise Failure(f"{path}: is {'a folder' if stat.S_ISDIR(status.st_mode) else 'not a plain file'}")
+    if status.st_size == 0:
+        raise Failure(f"{path}: is empty")
+    # Pillow imports all its plugins when it meets a format that it does not know yet: the likely one goes first.
+    likely = EXTENSIONS.get(extension(path), "JPEG")
+    try:
+        picture = Image.open(path, formats=[likely, *(name for name in FORMATS if name != likely)])
+    except UnidentifiedImageError:
+        raise Failure(f"{path}: is not a picture, or damaged, or not one of {', '.join(FORMATS)}") from None
+    width, height = picture.size
+    if width * height > max_pixels:
+        picture.close()
+        raise UsageError(
+            f"{path}: {width}x{height} is more than {max_pixels} pixels; raise the limit with --max-pixels"
+        )
+    return picture
+
+
+def warn_of_losses(picture: Image.Image, path: str) -> None:
+    """Tell which parts of the file Pillow leaves out."""
+    frames = getattr(picture, "n_frames", 1)
+    if frames > 1:
+        warn_of_loss(f"{path}: has {frames} frames, only the first is written")
+    storage = str(getattr(picture, "tile", None))
+    if picture.mode in ("RGB", "RGBA", "LA") and (";16B" in storage or ";16L" in storage or ";16N" in storage):
+        warn_of_loss(f"{path}: has 16 bits a channel, only 8 are read")
+    if "transparency" in picture.info and picture.mode.startswith("I"):
+        warn_of_loss(f"{path}: has a transparent 16-bit gray, which is left out")
+
+
+def read_exif(picture: Image.Image, path: str) -> Image.Exif:
+    """Return the EXIF as far as it is read: before decoding, because some files are closed then, or after it."""
+    if picture.format == "PNG" and "exif" not in picture.info and getattr(picture, "tile", None):
+        # Pillow would decode the picture to look behind the pixels, and its damage would look like that of the EXIF
+        return Image.Exif()
+    try:
+        exif = picture.getexif()
+        for tag in (EXIF_IFD, GPS_IFD):
+            if tag in exif:
+                exif.get_ifd(tag)
+    except Exception as error:
+        warn_of_loss(f"{path}: the EXIF is damaged and left out: {reason(error)}")
+        return Image.Exif()
+    return exif
+
+
+def upright_size(picture: Image.Image, exif: Image.Exif) -> tuple[int, int]:
+    """Return (width, height) of the picture as it is seen."""
+    width, height = picture.size
+    # of a TIFF file Pillow gives the upright size
+    turned = exif.get(ORIENTATION, 1) in (5, 6, 7, 8) and picture.format != "TIFF"
+    return (height, width) if turned else (width, height)
+
+
+def upright(picture: Image.Image, exif: Image.Exif) -> Image.Image:
+    """Return the pixels of a decoded picture, upright, and a transparent colour turned into an alpha channel."""
+    turned, file_format = exif.get(ORIENTATION, 1) != 1, picture.format
+    if turned:
+        from PIL import ImageOps
+
+        picture = ImageOps.exif_transpose(picture)
+    if picture.mode == "I" and file_format in ("PNG", "PPM"):
+        # neither format has more than the 16 bits that Pillow, for some files, reads as 32
+        picture = picture.convert("I;16")
+    if "transparency" in picture.info and picture.mode in ("1", "L", "RGB"):
+        picture = picture.convert("RGBA" if picture.mode == "RGB" else "LA")
+    return picture
+
+
+def fit_mode(picture: Image.Image, path: str, file_format: str) -> Image.Image:
+    """Return the picture in a mode that the format holds, changed only in ways that keep every value.
+
+    GIF takes all modes by reducing colours, with a warning.
+
+    Raises:
+        Failure: the format does not hold such pictures.
+    """
+    mode, held = picture.mode, MODES[file_format]
+    # Pillow's writers take some of the entries that came with the input; only this one is meant for them
+    picture.info = {name: value for name, value in picture.info.items() if mode == "P" and name == "transparency"}
+    wider = (mode, *WIDER.get(mode, ()))
+    if mode == "P" and picture.has_transparency_data:
+        wider = ("P", "RGBA") if file_format in ("PNG", "GIF") else ("RGBA",)
+    for candidate in wider:
+        if candidate in held:
+            return picture if candidate == mode else picture.convert(candidate)
+    if file_format == "GIF" and wider[-1] in ("RGB", "RGBA"):
+        warn_of_loss(f"{path}: GIF holds 256 colours, and alpha that is on or off: reduced to that")
+        return picture.convert(wider[-1])
+    fitting = " ".join(ending for ending, name in EXTENSIONS.items() if wider[0] in MODES[name])
+    raise Failure(f"{path}: {file_format} does not hold {wider[0]} pictures; these formats do: {fitting or 'none'}")
+
+
+def metadata(picture: Image.Image, exif: Image.Exif, size: tuple[int, int], path: str) -> dict[str, Any]:
+    """Return what belongs to the picture besides pixels, corrected for its new size, as arguments of Pillow's save."""
+    found: dict[str, Any] = {}
+    if picture.info.get("icc_profile"):
+        found["icc_profile"] = picture.info["icc_profile"]
+    xmp = picture.info.get("xmp")
+    if xmp:
+        found["xmp"] = xmp.encode() if isinstance(xmp, str) else xmp
+    dpi = picture.info.get("dpi")
+    if dpi and all(math.isfinite(value) and 1 < value < 65535 for value in dpi):
+        found["dpi"] = tuple(float(value) for value in dpi)
+    if picture.info.get("compression") in LOSSLESS:
+        found["compression"] = picture.info["compression"]
+    for tag in (ORIENTATION, XMP, *STORAGE_TAGS):
+        if tag in exif:
+            del exif[tag]
+    if EXIF_IFD in exif:
+        details = exif.get_ifd(EXIF_IFD)
+        for tag, side in zip((PIXEL_WIDTH, PIXEL_HEIGHT), size, strict=True):
+            if tag in details:
+                details[tag] = side
+    if len(exif):
+        try:
+            exif.bigtiff = False
+            found["exif"] = exif.tobytes()
+        except Exception as error:
+            warn_of_loss(f"{path}: the EXIF is damaged and left out: {reason(error)}")
+    return found
+
+
+def writing_options(
+    picture: Image.Image, path: str, file_format: str, found: dict[str, Any], quality: int | None
+) -> dict[str, Any]:
+    """Return the arguments of Pillow's save: the part of `found`, from `metadata`, that the format holds, and more."""
+    options = {name: value for name, value in found.items() if name in METADATA.get(file_format, ())}
+    if found.get("icc_profile", b"")[16:20] == b"GRAY" and picture.mode in ("RGB", "RGBA"):
+        # a profile of gray levels says nothing about colours
+        options.pop("icc_profile", None)
+    for name in ("exif", "xmp"):
+        # a segment of a JPEG file ends at 64 KiB; only profiles may take several
+        if file_format == "JPEG" and len(options.get(name, b"")) > 65000:
+            del options[name]
+    lost = [NAMES[name] for name in found if name in NAMES and name not in options]
+    if lost:
+        warn_of_loss(f"{path}: without the input's {', '.join(lost)}, for which {file_format} has no room")
+    if file_format in QUALITY:
+        options["quality"] = 90 if quality is None else quality
+    if file_format == "PNG":
+        # 2.5 times as fast as Pillow's 6, and 4 % larger
+        options["compress_level"] = 4
+        if "xmp" in options:
+            from PIL.PngImagePlugin import PngInfo
+
+            options["pnginfo"] = PngInfo()
+            options["pnginfo"].add_itxt("XML:com.adobe.xmp", options.pop("xmp").decode("utf-8", "replace"))
+    if file_format == "TIFF" and "xmp" in options:
+        exif = Image.Exif()
+        exif.load(options.get("exif", b""))
+        exif[XMP] = options.pop("xmp")
+        options["exif"] = exif.tobytes()
+    return options
