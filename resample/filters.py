@@ -63,3 +63,14 @@ TRIANGLE = Filter("triangle", 1, _triangle)
 CUBIC = Filter("cubic", 2, _cubic(-0.75))  # OpenCV's parameter, torch's without antialias
 CUBIC_ANTIALIAS = Filter("cubic", 2, _cubic(-0.5))  # Pillow's parameter, torch's with antialias
 LANCZOS3 = Filter("lanczos3", 3, _lanczos3)
+
+
+def stepped(filter: Filter, stride: int) -> Floats:
+    """Return the filter at every 1 / stride of a sample, centred, as float64.
+
+    As the kernel of a transposed convolution with this stride and padding `(len - stride) // 2` it interpolates: output
+    o is the sum over i of `weight(position(o) - i) * input[i]` with the half-pixel position of `coordinates`.
+    """
+    length = 2 * filter.radius * stride - stride % 2
+    offsets = np.arange(length) - (length - 1) / 2
+    return filter.weight(offsets / stride, np.dtype(np.float64))

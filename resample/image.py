@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import math
 import operator
-import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 
-from resample.arrays import Array, borrowed
+from resample import picture
+from resample.arrays import Array
 from resample.interpolate import MODES, resampled
+from resample.picture import pixels_of, planes
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# types that torch has no kernel for are computed in the next float that holds every value, then rounded
-_COMPUTED_IN = {
-    "int8": np.float32,
-    "int16": np.float32,
-    "uint16": np.float32,
-    "int32": np.float64,
-    "uint32": np.float64,
-}
-_OWN_KERNELS = ("uint8", "float16", "float32", "float64")
 _PICTURE_MODES = tuple(name for name, mode in MODES.items() if 2 in mode.ndims)
 _CHOOSING = ("nearest", "nearest-exact")
 
@@ -110,16 +102,12 @@ def resize(
     """
     if alpha not in ("premultiplied", "straight"):
         raise ValueError(f"alpha must be 'premultiplied' or 'straight', got {alpha!r}")
-    if _is_picture(image):
+    if picture.is_picture(image):
         if out is not None:
             raise TypeError("out must be None for a PIL image: its result is always a new one")
         call = _checked((image.height, image.width), size, scale, mode, align_corners, antialias)
         return _resize_picture(image, call, alpha)
-    array, give_back = borrowed("image", image)
-    if array.ndim not in (2, 3):
-        raise ValueError(f"image must be (height, width) or (height, width, channels), got shape {array.shape}")
-    if 0 in array.shape:
-        raise ValueError(f"image must have at least one pixel and channel, got shape {array.shape}")
+    array, give_back = picture.borrowed_pixels(image)
     call = _checked(array.shape[:2], size, scale, mode, align_corners, antialias)
     if out is None:
         return give_back(_resize_array(array, call))
@@ -201,74 +189,26 @@ def _check_out(out: Any, image: Array, call: _Call) -> None:
 def _resize_array(array: Array, call: _Call, out: Array | None = None) -> Array:
     """Return an array of shape (height, width) or (height, width, channels), resized."""
     dtype = array.dtype
-    own = dtype.name in _OWN_KERNELS and not (
-        (dtype == np.float16 and call.antialias) or (dtype == np.uint8 and call.mode == "area")
-    )
+    own = dtype.name in MODES[call.mode].dtypes and not (dtype == np.float16 and call.antialias)
     if own or (call.mode in _CHOOSING and not dtype.hasobject):
-        result = resampled(_planes(array), call.size, *call[1:], out=None if out is None else _planes(out))
-        return _pixels(result, array.ndim) if out is None else out
-    if dtype.name not in (*_COMPUTED_IN, *_OWN_KERNELS):
-        allowed = ", ".join((*_OWN_KERNELS, *_COMPUTED_IN))
-        raise TypeError(f"image for mode {call.mode!r} must be {allowed}, got {dtype}")
-    wide = array.astype(_COMPUTED_IN.get(dtype.name, np.float32))
-    result = _pixels(resampled(_planes(wide), call.size, *call[1:]), array.ndim)
-    result = _rounded(result, dtype)
+        result = resampled(planes(array), call.size, *call[1:], out=None if out is None else planes(out))
+        return pixels_of(result, array.ndim) if out is None else out
+    wide = picture.widened(array)
+    result = picture.rounded(pixels_of(resampled(planes(wide), call.size, *call[1:]), array.ndim), dtype)
     if out is None:
         return result
     out[...] = result
     return out
 
 
-def _planes(array: Array) -> Array:
-    """Return the (1, channels, height, width) view of an image."""
-    return array[None, None] if array.ndim == 2 else array.transpose(2, 0, 1)[None]
-
-
-def _pixels(planes: Array, ndim: int) -> Array:
-    image: Array = planes[0, 0] if ndim == 2 else planes[0].transpose(1, 2, 0)
-    return image
-
-
-def _rounded(values: Array, dtype: np.dtype[Any]) -> Array:
-    if dtype.kind not in "iu":
-        return values.astype(dtype)
-    limits = np.iinfo(dtype)
-    return np.asarray(np.rint(values).clip(limits.min, limits.max), dtype)
-
-
-def _is_picture(image: Any) -> bool:
-    # whoever holds a PIL image has imported PIL
-    pillow = sys.modules.get("PIL.Image")
-    return pillow is not None and isinstance(image, pillow.Image)
-
-
 def _resize_picture(image: Image, call: _Call, alpha: str) -> Image:
-    info = image.info.copy()
-    mode, palette = image.mode, None
-    if mode == "P" and call.mode in _CHOOSING and image.palette is not None:
-        palette = image.palette
-    elif mode in ("P", "PA"):
-        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-        info.pop("transparency", None)
-    elif mode == "1":
-        image = image.convert("L")
-    pixels = np.asarray(image)
-    if image.mode in _WITH_ALPHA and alpha == "premultiplied" and call.mode not in _CHOOSING:
+    chooses = call.mode in _CHOOSING
+    pixels, form = picture.opened(image, keep_indices=chooses)
+    if form.mode in _WITH_ALPHA and alpha == "premultiplied" and not chooses:
         pixels = _resize_premultiplied(pixels, call)
     else:
         pixels = _resize_array(pixels, call)
-    from PIL import Image as pillow
-
-    height, width = pixels.shape[:2]
-    stored = "L" if palette else image.mode
-    data = np.ascontiguousarray(pixels, ">u2" if stored == "I;16B" else None)
-    result = pillow.frombuffer(stored, (width, height), data, "raw", stored, 0, 1)
-    if palette:
-        result.putpalette(palette.palette, palette.mode)
-    if mode == "1" and call.mode in _CHOOSING:
-        result = result.convert("1", dither=pillow.Dither.NONE)
-    result.info = info
-    return result
+    return picture.closed(pixels, form)
 
 
 def _resize_premultiplied(pixels: Array, call: _Call) -> Array:
@@ -286,4 +226,4 @@ def _resize_premultiplied(pixels: Array, call: _Call) -> Array:
     weight = weighted[..., -1:]
     # where less than a quarter of a level of alpha is left, the colour does not show
     colour = np.divide(weighted[..., :-1], weight, out=np.zeros_like(weighted[..., :-1]), where=weight > 0.25)
-    return np.concatenate([_rounded(colour, np.dtype(np.uint8)), opacity[..., None]], axis=2)
+    return np.concatenate([picture.rounded(colour, np.dtype(np.uint8)), opacity[..., None]], axis=2)

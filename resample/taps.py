@@ -1,6 +1,6 @@
 """The central type: one axis of a resize as a sparse matrix with a run of taps a row, and its builders.
 
-    out[o] = sum over t < count[o] of  weight[o, t] * src[start[o] + t]
+    out[o] = sum over t < length[o] of  weight[o, t] * src[start[o] + t]
 
 Everything delicate (conventions, filters, edges, torch's roundings) is settled here; kernels only multiply and add.
 """
@@ -22,15 +22,15 @@ FLOAT64 = np.dtype(np.float64)
 
 
 class Taps(NamedTuple):
-    """Row o reads `count[o]` samples from `start[o]` on: `0 <= start` and `start + count <= n_in`.
+    """Row o reads `length[o]` samples from `start[o]` on: `0 <= start` and `start + length <= n_in`.
 
-    A row keeps its own count, and no zero weight is added to pad it: a zero times an infinite neighbour is NaN.
+    A row keeps its own length, and no zero weight is added to pad it: a zero times an infinite neighbour is NaN.
     """
 
     n_in: int
     start: Indices
     """(n_out,)"""
-    count: Indices
+    length: Indices
     """(n_out,), each at least 1 and at most n_taps"""
     weight: NDArray[Any]
     """(n_out, n_taps), C-contiguous: float32 or float64, or int16 in units of 2**-precision"""
@@ -71,7 +71,7 @@ def interpolating(positions: Floats, n_in: int, filter: Filter, *, in_half: bool
         weights = weights.astype(np.float16).astype(dtype)
     first = base - (filter.radius - 1)
     start = np.maximum(first, 0)
-    count = np.minimum(first + 2 * filter.radius, n_in) - start
+    length = np.minimum(first + 2 * filter.radius, n_in) - start
     folded = np.zeros((len(positions), min(2 * filter.radius, n_in)), dtype)
     rows = np.arange(len(positions))
     peak = 0.0
@@ -79,7 +79,7 @@ def interpolating(positions: Floats, n_in: int, filter: Filter, *, in_half: bool
         slot = np.clip(first + j, 0, n_in - 1) - start
         folded[rows, slot] += weights[:, j]
         peak = max(peak, float(folded[rows, slot].max()))
-    return Taps(n_in, start, count, folded, peak=peak)
+    return Taps(n_in, start, length, folded, peak=peak)
 
 
 def _phase(fraction: Floats, filter: Filter) -> Floats:
@@ -108,15 +108,15 @@ def antialiased(n_in: int, n_out: int, step: Any, filter: Filter) -> Taps:
     centre = (wide * (np.arange(n_out) + 0.5)).astype(dtype)
     start = np.maximum((np.float64(centre - support) + 0.5).astype(np.intp), 0)
     end = np.minimum((np.float64(centre + support) + 0.5).astype(np.intp), n_in)
-    count = np.clip(end - start, 0, n_taps)
-    n_taps = int(count.max())
+    length = np.clip(end - start, 0, n_taps)
+    n_taps = int(length.max())
     taps = np.arange(n_taps)
     offset = np.float64((start[:, None] + taps).astype(dtype) - centre[:, None])
     weight = filter.weight(((offset + 0.5) * inverse).astype(dtype), dtype)
-    weight = np.where(taps < count[:, None], weight, dtype.type(0))
+    weight = np.where(taps < length[:, None], weight, dtype.type(0))
     total = np.cumsum(weight, axis=1, dtype=dtype)[:, -1:]
     weight = weight / np.where(total == 0, dtype.type(1), total)
-    return Taps(n_in, start, count, np.ascontiguousarray(weight), peak=max(0.0, float(weight.max())))
+    return Taps(n_in, start, length, np.ascontiguousarray(weight), peak=max(0.0, float(weight.max())))
 
 
 def averaging(n_in: int, n_out: int, dtype: np.dtype[Any]) -> Taps:
@@ -126,10 +126,10 @@ def averaging(n_in: int, n_out: int, dtype: np.dtype[Any]) -> Taps:
     """
     outputs = np.arange(n_out)
     start = outputs * n_in // n_out
-    count = -(-(outputs + 1) * n_in // n_out) - start
-    taps = np.arange(count.max(initial=1))
-    weight = np.where(taps < count[:, None], 1 / count[:, None], 0).astype(dtype)
-    return Taps(n_in, start, count, weight)
+    length = -(-(outputs + 1) * n_in // n_out) - start
+    taps = np.arange(length.max(initial=1))
+    weight = np.where(taps < length[:, None], 1 / length[:, None], 0).astype(dtype)
+    return Taps(n_in, start, length, weight)
 
 
 def quantised(taps: Taps) -> Taps:
@@ -141,4 +141,4 @@ def quantised(taps: Taps) -> Taps:
     precision = next((p for p in range(22) if int(0.5 + taps.peak * 2.0 ** (p + 1)) >= 1 << 15), 22)
     scaled = taps.weight * 2.0**precision
     weight = np.trunc(scaled + np.where(scaled < 0, -0.5, 0.5)).astype(np.int16)
-    return Taps(taps.n_in, taps.start, taps.count, weight, precision, taps.peak)
+    return Taps(taps.n_in, taps.start, taps.length, weight, precision, taps.peak)

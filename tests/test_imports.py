@@ -13,9 +13,11 @@ ROOT = Path(resample.__file__).parent
 
 # each module may import those below it in this list
 LAYERS = [
+    ["resample.nn"],
     ["resample.functional"],
-    ["resample.image"],
-    ["resample.interpolate"],
+    ["resample.image", "resample.layers"],
+    ["resample.picture"],
+    ["resample.interpolate", "resample.conv_transpose", "resample.pooling", "resample.shuffle"],
     ["resample.apply"],
     ["resample.kernels.cpu"],
     ["resample.kernels.store"],
@@ -95,7 +97,7 @@ def test_who_imports_what() -> None:
         assert "resample_cli" not in imported
         if not name.startswith("resample.kernels."):
             assert not imported & {"numba", "llvmlite"}, name
-        if name not in ("resample.image", "resample.batch"):
+        if name not in ("resample.picture",):
             assert "PIL" not in imported, name
 
 

@@ -21,9 +21,9 @@ def naive(src: np.ndarray, axis: int, table: Taps) -> np.ndarray:
     moved = np.moveaxis(src, axis, 0)
     whole = table.weight.dtype == np.int16
     result = np.empty((table.n_out, *moved.shape[1:]), src.dtype)
-    for o, (start, count) in enumerate(zip(table.start, table.count, strict=True)):
-        terms = moved[start : start + count].astype(np.int64 if whole else np.float64)
-        weights = table.weight[o, :count].astype(terms.dtype).reshape(-1, *[1] * (moved.ndim - 1))
+    for o, (start, length) in enumerate(zip(table.start, table.length, strict=True)):
+        terms = moved[start : start + length].astype(np.int64 if whole else np.float64)
+        weights = table.weight[o, :length].astype(terms.dtype).reshape(-1, *[1] * (moved.ndim - 1))
         total = (terms * weights).sum(axis=0)
         if whole:
             total = ((total + (1 << table.precision >> 1)) >> table.precision).clip(0, 255)

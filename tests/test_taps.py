@@ -55,13 +55,13 @@ def test_every_table_is_in_bounds_and_sums_to_one() -> None:
     for axis, table in tables():
         assert table.weight.shape == (axis.n_out, table.n_taps)
         assert table.weight.flags.c_contiguous
-        assert len(table.start) == len(table.count) == axis.n_out
-        assert table.start.dtype == table.count.dtype == np.int64
+        assert len(table.start) == len(table.length) == axis.n_out
+        assert table.start.dtype == table.length.dtype == np.int64
         assert table.start.min() >= 0
-        assert table.count.min() >= 1
-        assert table.count.max() <= table.n_taps
-        assert (table.start + table.count).max() <= axis.n_in
-        used = np.where(np.arange(table.n_taps) < table.count[:, None], table.weight, 0)
+        assert table.length.min() >= 1
+        assert table.length.max() <= table.n_taps
+        assert (table.start + table.length).max() <= axis.n_in
+        used = np.where(np.arange(table.n_taps) < table.length[:, None], table.weight, 0)
         if table.weight.dtype == np.int16:
             assert abs(used.sum(axis=1, dtype=np.int64) - (1 << table.precision)).max() <= table.n_taps
         else:
@@ -82,8 +82,8 @@ def test_tables_mirror() -> None:
 
 def dense(table: Taps) -> np.ndarray:
     matrix = np.zeros((table.n_out, table.n_in))
-    for o, (start, count) in enumerate(zip(table.start, table.count, strict=True)):
-        matrix[o, start : start + count] = table.weight[o, :count]
+    for o, (start, length) in enumerate(zip(table.start, table.length, strict=True)):
+        matrix[o, start : start + length] = table.weight[o, :length]
     return matrix
 
 

@@ -42,7 +42,7 @@ def contract(dst: Array, src: Array, axis: int, taps: Taps) -> None:
         name = "contract_pixels" if inner < SHORT_INNER else "contract_rows"
         pointers = (f"{value}*", f"{value}*", "int64*", "int64*", f"{weight}*")
         kernel = _kernel(name, (*pointers, "int64", "int64", *_EXTENT))
-        tables = [_address(taps.start), _address(taps.count), _address(taps.weight), taps.n_taps, taps.precision]
+        tables = [_address(taps.start), _address(taps.length), _address(taps.weight), taps.n_taps, taps.precision]
         arguments = [_address(dst), _address(src), *tables]
     arguments += [taps.n_in, taps.n_out, inner]
     if outer >= taps.n_out or outer >= 4 * threads.get_num_threads():

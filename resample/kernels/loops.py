@@ -32,7 +32,7 @@ def second_first(k, taps):
 
 
 def contract_pixels(
-    dst, src, start, count, weight, n_taps, precision,
+    dst, src, start, length, weight, n_taps, precision,
     n_in, n_out, inner, outer_low, outer_high, low, high,
 ):  # fmt: skip
     """Sum weighted samples for a short `inner`, at most 16, such as the channels of a pixel.
@@ -45,7 +45,7 @@ def contract_pixels(
         for o in range(low, high):
             to = (a * n_out + o) * inner
             source = (a * n_in + start[o]) * inner
-            taps = count[o]
+            taps = length[o]
             row = o * n_taps
             if taps == 2:
                 w0, w1 = weight[row], weight[row + 1]
@@ -72,24 +72,24 @@ def contract_pixels(
 
 
 def contract_rows(
-    dst, src, start, count, weight, n_taps, precision,
+    dst, src, start, length, weight, n_taps, precision,
     n_in, n_out, inner, outer_low, outer_high, low, high,
 ):  # fmt: skip
     """Sum weighted samples as `contract_pixels`, in blocks of a long `inner` whose running sums stay in cache."""
     block = totals(weight, 512)
     for a in range(outer_low, outer_high):
         for o in range(low, high):
-            taps = count[o]
+            taps = length[o]
             for begin in range(0, inner, 512):
-                length = inner - begin if inner - begin < 512 else 512
+                width = inner - begin if inner - begin < 512 else 512
                 to = (a * n_out + o) * inner + begin
-                for i in range(length):
+                for i in range(width):
                     block[i] = first_total(weight, precision)
                 for k in range(taps):
                     t = second_first(k, taps)
                     w = weight[o * n_taps + t]
                     source = (a * n_in + start[o] + t) * inner + begin
-                    for i in range(length):
+                    for i in range(width):
                         block[i] = multiply_add(src[source + i], w, block[i])
-                for i in range(length):
+                for i in range(width):
                     dst[to + i] = rounded(block[i], precision)

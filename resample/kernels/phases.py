@@ -1,12 +1,13 @@
 """Kernels of the transposed convolution: source text that Numba compiles, as `loops`.
 
-Along one axis output o receives tap k of input i where `o + padding == stride * i + dilation * k`. So the outputs of one
-phase, `(o + padding) % stride`, are a convolution of stride 1 with the taps of that phase: with `q = (o + padding) //
-stride`, each reads the inputs `q + shift`, one shift a tap. Every output is written once, by whoever owns it.
+Along one axis output o receives tap k of input i where `o + padding == stride * i + dilation * k`. So the outputs of
+one phase, `(o + padding) % stride`, are a convolution of stride 1 with the taps of that phase: with
+`q = (o + padding) // stride`, each reads the inputs `q + shift`, one shift a tap. Every output is written once, by
+whoever owns it.
 
-`correlate_*` take an input with zeros around it. Then a tap is one offset into flat memory, for whole planes of outputs
-at once, seams between rows included: their sums are computed and dropped. `gather` takes the products of all
-taps from a matrix multiplication and adds up those of each output.
+`correlate_*` take an input with zeros around it. Then a tap is one offset into flat memory, for many rows of outputs at
+once, seams between them included: the sums there are computed and dropped. `gather` takes the products of all taps
+from a matrix multiplication and adds up those of each output.
 """
 
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False, disallow-untyped-decorators=False
@@ -18,6 +19,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
+RUN = 128  # terms that are summed before they are added to the rest, which halves the error of long sums
 VECTOR = 64  # bytes; LLVM splits it where registers are shorter
 
 
@@ -98,6 +100,24 @@ def accumulate(typing_context, sums, samples, weights, channels, vectors):
 
 
 @intrinsic(prefer_literal=True)
+def resume(typing_context, sums, at, pitch, channels, vectors):
+    """Add `at[c * pitch ...]`, which an earlier `finish` wrote, to the sums of channel c."""
+
+    def emit(context, builder, signature, arguments):
+        kind, align = _vector(context, sums.dtype), sums.dtype.bitwidth // 8
+        add = builder.fadd if isinstance(sums.dtype, types.Float) else builder.add
+        for c in range(channels.literal_value):
+            row = builder.gep(arguments[1], [builder.mul(arguments[2], _constant(c))])
+            for v in range(vectors.literal_value):
+                place = _place(builder, kind, arguments[0], _constant(c * vectors.literal_value + v))
+                earlier = builder.load(_place(builder, kind, row, _constant(v)), align=align)
+                builder.store(add(earlier, builder.load(place)), place)
+        return context.get_dummy_value()
+
+    return types.void(sums, at, pitch, channels, vectors), emit
+
+
+@intrinsic(prefer_literal=True)
 def finish(typing_context, sums, to, pitch, channels, vectors):
     """Write the sums of channel c to `to[c * pitch ...]`."""
 
@@ -138,46 +158,51 @@ def lanes(typing_context, pointer):
 def _correlation(channels, vectors):
     def correlate(
         dst, src, weight, bias, weights, totals,
-        first, offset, index, steps, pitch, out, start, stride,
-        groups, in_channels, out_channels, volume, images, span, rows, columns, length, low, high,
+        first, offset, place, steps, length, out, start, stride,
+        images, groups, in_channels, out_channels, volume, rows, columns, pitch, low, high,
     ):  # fmt: skip
         """Compute the outputs of the items `low:high`; an item is a chunk of the steps q for a block of channels.
 
-        Per axis: `steps`, how many q there are; `pitch`, values from one to the next in `src`; `out`, output size;
-        `start`, the output of phase 0 at the first q; `stride`. A chunk is `rows` by `columns` steps of one plane.
+        `src` is (group, channel, d, image, h, w), of `length` along d, h and w; `dst` (image, group, channel, d, h, w),
+        of size `out`. Per axis: `steps`, how many q there are; `start`, the output of phase 0 at the first q;
+        `stride`. A chunk is `rows` by `columns` steps of one d; its rows may be of several images.
 
-        Per phase, the terms `first[phase]:first[phase + 1]` of a sum: `offset` into `src`, `index` into `weight`;
-        `volume` is the size of the kernel, `span` that of an input channel.
+        Per phase, the terms `first[phase]:first[phase + 1]` of its sums: `offset` into `src`, and `place`, which term
+        the weight of an input channel and tap is; `volume` is the size of the kernel.
 
-        `weights` and `totals` are scratch: the weights of a block, term by term, and `stride` rows of phases of `length` values
-        for each of its channels.
+        `weights` and `totals` are scratch: the weights of a block, term by term, then its biases and zeros; and
+        `pitch` values for each phase of the last axis and channel of a block.
         """
         sums = block(dst, channels, vectors)
         tile = vectors * lanes(dst)
         blocks = (out_channels + channels - 1) // channels
-        row_chunks = (steps[1] + rows - 1) // rows
+        tall = (images - 1) * length[1] + steps[1]
+        row_chunks = (tall + rows - 1) // rows
         column_chunks = (steps[2] + columns - 1) // columns
-        chunks = row_chunks * column_chunks
         terms = first[stride[0] * stride[1] * stride[2]]
         packed = -1
         for item in range(low, high):
-            chunk, rest = item % chunks, item // chunks
-            d, rest = rest % steps[0], rest // steps[0]
-            n, owner = rest % images, rest // images
+            column, rest = item % column_chunks * columns, item // column_chunks
+            row, rest = rest % row_chunks * rows, rest // row_chunks
+            d, owner = rest % steps[0], rest // steps[0]
             group, c0 = owner // blocks, owner % blocks * channels
             valid = min(channels, out_channels - c0)
             if packed != owner:
                 packed = owner
                 base = (group * in_channels * out_channels + c0) * volume
-                for e in range(terms):
-                    for c in range(channels):
-                        weights[e * channels + c] = weight[base + index[e] + c * volume] if c < valid else 0
+                for ci in range(in_channels):
+                    for k in range(volume):
+                        at = place[ci * volume + k] * channels
+                        of = base + ci * out_channels * volume + k
+                        for c in range(channels):
+                            weights[at + c] = weight[of + c * volume] if c < valid else 0
                 for c in range(channels):
                     weights[terms * channels + c] = bias[group * out_channels + c0 + c] if c < valid else 0
-            row, column = chunk // column_chunks * rows, chunk % column_chunks * columns
-            height, width = min(rows, steps[1] - row), min(columns, steps[2] - column)
-            needed = (height - 1) * pitch[1] + width
-            source = (n * groups + group) * in_channels * span + d * pitch[0] + row * pitch[1] + column
+                    weights[(terms + 1) * channels + c] = 0
+            height, width = min(rows, tall - row), min(columns, steps[2] - column)
+            needed = (height - 1) * length[2] + width
+            plane = (group * in_channels * length[0] + d) * images * length[1]
+            source = (plane + row) * length[2] + column
             for phase_d in range(stride[0]):
                 od = stride[0] * d + start[0] + phase_d
                 if od < 0 or od >= out[0]:
@@ -185,33 +210,40 @@ def _correlation(channels, vectors):
                 for phase_h in range(stride[1]):
                     phase = (phase_d * stride[1] + phase_h) * stride[2]
                     for phase_w in range(stride[2]):
+                        opens, closes = first[phase + phase_w], first[phase + phase_w + 1]
                         for begins in range(0, needed, tile):
-                            begin(sums, after(weights, terms * channels), channels, vectors)
-                            for e in range(first[phase + phase_w], first[phase + phase_w + 1]):
-                                samples = after(src, source + begins + offset[e])
-                                accumulate(sums, samples, after(weights, e * channels), channels, vectors)
-                            to = after(totals, phase_w * channels * length + begins)
-                            finish(sums, to, length, channels, vectors)
-                    for c in range(valid):
-                        channel = (n * groups + group) * out_channels + c0 + c
-                        for h in range(height):
-                            oh = stride[1] * (row + h) + start[1] + phase_h
-                            if oh < 0 or oh >= out[1]:
-                                continue
-                            left = stride[2] * column + start[2]
+                            to = after(totals, phase_w * channels * pitch + begins)
+                            for run in range(opens, max(closes, opens + 1), RUN):
+                                begin(sums, after(weights, (terms + (run > opens)) * channels), channels, vectors)
+                                for e in range(run, min(run + RUN, closes)):
+                                    samples = after(src, source + begins + offset[e])
+                                    accumulate(sums, samples, after(weights, e * channels), channels, vectors)
+                                if run > opens:
+                                    resume(sums, to, pitch, channels, vectors)
+                                finish(sums, to, pitch, channels, vectors)
+                    for h in range(height):
+                        n, q = (row + h) // length[1], (row + h) % length[1]
+                        oh = stride[1] * q + start[1] + phase_h
+                        if q >= steps[1] or oh < 0 or oh >= out[1]:
+                            continue
+                        left = stride[2] * column + start[2]
+                        for c in range(valid):
+                            channel = (n * groups + group) * out_channels + c0 + c
                             to = after(dst, ((channel * out[0] + od) * out[1] + oh) * out[2] + left)
-                            of = after(totals, c * length + h * pitch[1])
-                            interleave(to, of, channels * length, stride[2], width, left, out[2])
+                            of = after(totals, c * pitch + h * length[2])
+                            interleave(to, of, channels * pitch, stride[2], width, left, out[2])
 
     return correlate
 
 
-correlate_1, correlate_2, correlate_3, correlate_4 = (_correlation(*shape) for shape in [(1, 8), (2, 8), (3, 8), (4, 6)])
+correlate_1, correlate_2, correlate_3, correlate_4, correlate_8 = (
+    _correlation(*shape) for shape in [(1, 8), (2, 8), (3, 8), (4, 6), (8, 3)]
+)
 
 
 @register_jitable
 def interleave(to, totals, length, stride, width, left, n_out):
-    """Write `width` outputs of each phase to a row of outputs, where `to` stands at number `left`, if they are in it."""
+    """Write `width` sums of each phase to a row of `n_out` outputs, where `to` stands at number `left`."""
     low = max(0, (stride - 1 - left) // stride)
     high = max(low, min(width, (n_out - left) // stride))
     if stride == 2:
@@ -233,19 +265,20 @@ def interleave(to, totals, length, stride, width, left, n_out):
 
 def gather(
     dst, products, bias, kernel, size, out, stride, padding, dilation,
-    channels, low, high,
+    images, channels, distance, low, high,
 ):  # fmt: skip
-    """Add up the products (channel, tap, input position) of the output rows `low:high` of all channels.
+    """Add up the products (channel, tap, image, position) of the output rows `low:high` of (image, channel, d, h).
 
     Per axis: `kernel`, `size` and `out`, lengths of the kernel, the input and the output; `stride`, `padding`,
-    `dilation`. `bias` repeats every `channels` channels.
+    `dilation`. Images are `distance` values apart in `dst`.
     """
     for row in range(low, high):
         oh, rest = row % out[1], row // out[1]
-        od, channel = rest % out[0], rest // out[0]
-        to = after(dst, row * out[2])
+        od, rest = rest % out[0], rest // out[0]
+        channel, n = rest % channels, rest // channels
+        to = after(dst, n * distance + ((channel * out[0] + od) * out[1] + oh) * out[2])
         for o in range(out[2]):
-            to[o] = bias[channel % channels]
+            to[o] = bias[channel]
         for kd in range(kernel[0]):
             d = od + padding[0] - kd * dilation[0]
             if d < 0 or d % stride[0] or d // stride[0] >= size[0]:
@@ -256,7 +289,8 @@ def gather(
                     continue
                 for kw in range(kernel[2]):
                     tap = ((channel * kernel[0] + kd) * kernel[1] + kh) * kernel[2] + kw
-                    line = after(products, ((tap * size[0] + d // stride[0]) * size[1] + h // stride[1]) * size[2])
+                    plane = (tap * images + n) * size[0] + d // stride[0]
+                    line = after(products, (plane * size[1] + h // stride[1]) * size[2])
                     left = kw * dilation[2] - padding[2]
                     begins = max(0, (stride[2] - 1 - left) // stride[2])
                     ends = min(size[2], (out[2] - left + stride[2] - 1) // stride[2])

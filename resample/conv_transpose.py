@@ -1,0 +1,467 @@
+"""torch's transposed convolutions on NumPy arrays: check the arguments, plan the phases, correlate.
+
+Every output is the sum of what it receives, computed by one owner (`kernels/phases.py`), in one of two ways:
+
+- by phases: outputs that receive the same taps are a small convolution of stride 1, summed in registers;
+- by products: one matrix multiplication by NumPy's BLAS forms all products of samples and weights, summed over the
+  input channels, and each output gathers its own. BLAS and our threads take turns.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import operator
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache, partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from resample import threads
+from resample.arrays import Array, borrowed
+
+Ints = int | Sequence[int]
+Triple = tuple[int, int, int]
+
+DTYPES = ("float16", "float32", "float64", "int64")
+
+
+def conv_transpose1d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Ints = 1,
+    padding: Ints = 0,
+    output_padding: Ints = 0,
+    groups: int = 1,
+    dilation: Ints = 1,
+) -> Any:
+    """Return the transposed convolution over one spatial axis; see `conv_transpose2d`."""
+    return _conv_transpose(1, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def conv_transpose2d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Ints = 1,
+    padding: Ints = 0,
+    output_padding: Ints = 0,
+    groups: int = 1,
+    dilation: Ints = 1,
+) -> Any:
+    """Return the transposed convolution of `input`: `torch.nn.functional.conv_transpose2d` on NumPy arrays.
+
+    Sample i of an axis is added, times weight k, to output `i * stride + k * dilation - padding`; outputs outside
+    `conv_transpose_output_size` are dropped. That is the gradient of a convolution with the same arguments.
+
+    int64 results equal torch's, overflow included; float results agree within rounding. float16 is computed in float32
+    and rounded once. Results do not depend on the number of threads. The result is a new C-contiguous array of the
+    kind of `input`.
+
+    Args:
+        input: (N, C_in, *size), or (C_in, *size) for a result without N; float16, float32, float64 or int64; any
+            strides. N may be 0.
+        weight: (C_in, C_out / groups, *kernel_size) of the same dtype.
+        bias: (C_out,), of a dtype that converts to that of `input`.
+        stride: distance between the first outputs of neighbouring samples, an int or one for each axis.
+        padding: how many outputs are cut off at either end of an axis.
+        output_padding: how many outputs fewer are cut off at the high end; less than stride or less than dilation.
+        groups: input and output channels are split into so many groups that do not mix.
+        dilation: distance between the outputs of neighbouring weights.
+
+    Raises:
+        TypeError: an argument of a type that is not listed.
+        RuntimeError: shapes, dtypes or numbers that do not fit each other or are out of range.
+        NotImplementedError: a dtype of `input` that is not listed.
+    """
+    return _conv_transpose(2, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def conv_transpose3d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Ints = 1,
+    padding: Ints = 0,
+    output_padding: Ints = 0,
+    groups: int = 1,
+    dilation: Ints = 1,
+) -> Any:
+    """Return the transposed convolution over three spatial axes; see `conv_transpose2d`."""
+    return _conv_transpose(3, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def conv_transpose_output_size(
+    size: Ints,
+    kernel_size: Ints,
+    stride: Ints = 1,
+    padding: Ints = 0,
+    output_padding: Ints = 0,
+    dilation: Ints = 1,
+) -> tuple[int, ...]:
+    """Return the spatial size of a transposed convolution's result.
+
+    For each axis `(size - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1`, the formula
+    under "Shape" in torch's documentation of `ConvTranspose2d`. It solves the size of a convolution's result,
+    `size = (out + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1`, for `out`; the division leaves
+    `stride` solutions, among which output_padding chooses.
+
+    Args:
+        size: the input's spatial size; its length is the number of axes, an int stands for one.
+        kernel_size: an int or one for each axis, as all that follow.
+        stride, padding, output_padding, dilation: as in `conv_transpose2d`.
+
+    Raises:
+        TypeError: an argument is not an int or a sequence of ints.
+        RuntimeError: a number out of range, or a result of less than 1.
+    """
+    sizes = _ints("size", size) if isinstance(size, (list, tuple)) else (_int("size", size),)
+    axes = len(sizes)
+    return _output_size(
+        sizes, _per_axis("kernel_size", kernel_size, axes), _steps(axes, stride, padding, output_padding, dilation)
+    )
+
+
+class Steps(NamedTuple):
+    """The arguments that are one number for each spatial axis."""
+
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    output_padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+
+
+def _conv_transpose(
+    axes: int,
+    input: Any,
+    weight: Any,
+    bias: Any,
+    stride: Ints,
+    padding: Ints,
+    output_padding: Ints,
+    groups: int,
+    dilation: Ints,
+) -> Any:
+    array, give_back = borrowed("input", input)
+    kernel, _ = borrowed("weight", weight)
+    offset = None if bias is None else borrowed("bias", bias)[0]
+    steps = _steps(axes, stride, padding, output_padding, dilation)
+    groups = _int("groups", groups)
+    _check_shapes(axes, array, kernel, offset, groups)
+    sizes = _output_size(array.shape[-axes:], kernel.shape[2:], steps)
+    _check_dtypes(array, kernel, offset)
+    batch = array if array.ndim == axes + 2 else array[np.newaxis]
+    result = convolved(batch, kernel, offset, steps, groups, sizes)
+    return give_back(result if array.ndim == axes + 2 else result[0])
+
+
+def _steps(axes: int, stride: Ints, padding: Ints, output_padding: Ints, dilation: Ints) -> Steps:
+    steps = Steps(
+        _per_axis("stride", stride, axes),
+        _per_axis("padding", padding, axes),
+        _per_axis("output_padding", output_padding, axes),
+        _per_axis("dilation", dilation, axes),
+    )
+    for name, values in steps._asdict().items():
+        least = 1 if name in ("stride", "dilation") else 0
+        if min(values, default=least) < least:
+            raise RuntimeError(f"{name} must be at least {least}, got {values}")
+    for s, extra, d in zip(steps.stride, steps.output_padding, steps.dilation, strict=True):
+        if extra >= max(s, d):
+            raise RuntimeError(
+                f"output_padding must be less than stride or less than dilation on each axis, got output_padding "
+                f"{steps.output_padding}, stride {steps.stride} and dilation {steps.dilation}"
+            )
+    return steps
+
+
+def _per_axis(name: str, value: Ints, axes: int) -> tuple[int, ...]:
+    values = _ints(name, value) if isinstance(value, (list, tuple)) else (_int(name, value),)
+    if len(values) == 1:
+        return values * axes
+    if len(values) != axes:
+        raise RuntimeError(f"{name} must be one int or {axes}, one for each spatial axis, got {value!r}")
+    return values
+
+
+def _ints(name: str, values: Sequence[int]) -> tuple[int, ...]:
+    return tuple(_int(name, value) for value in values)
+
+
+def _int(name: str, value: Any) -> int:
+    if not isinstance(value, (bool, np.bool_)):
+        try:
+            return operator.index(value)
+        except TypeError:
+            pass
+    allowed = "an int" if name == "groups" else "an int or a sequence of ints"
+    raise TypeError(f"{name} must be {allowed}, got {value!r}")
+
+
+def _check_shapes(axes: int, input: Array, weight: Array, bias: Array | None, groups: int) -> None:
+    if groups < 1:
+        raise RuntimeError(f"groups must be at least 1, got {groups}")
+    if weight.ndim != axes + 2:
+        raise RuntimeError(f"weight must have {axes + 2} dimensions (C_in, C_out / groups, ...), got {weight.shape}")
+    if input.ndim not in (axes + 1, axes + 2):
+        raise RuntimeError(
+            f"input must have {axes + 2} dimensions (N, C_in, ...), or {axes + 1} without N, got shape {input.shape}"
+        )
+    in_channels, out_channels = weight.shape[0], weight.shape[1] * groups
+    if in_channels < groups or in_channels % groups:
+        raise RuntimeError(f"weight must have a multiple of groups = {groups} input channels, got shape {weight.shape}")
+    if min(weight.shape) < 1:
+        raise RuntimeError(f"weight must have no empty axis, got shape {weight.shape}")
+    if input.shape[-axes - 1] != in_channels:
+        raise RuntimeError(
+            f"input must have {in_channels} channels as weight of shape {weight.shape} has, got shape {input.shape}"
+        )
+    if bias is not None and bias.shape != (out_channels,):
+        raise RuntimeError(f"bias must have shape ({out_channels},), got {bias.shape}")
+    if min(input.shape[-axes:]) < 1 and (input.ndim == axes + 1 or input.shape[0]):
+        raise RuntimeError(f"input must have no empty axis but that of the batch, got shape {input.shape}")
+
+
+def _check_dtypes(input: Array, weight: Array, bias: Array | None) -> None:
+    if input.dtype.name not in DTYPES:
+        raise NotImplementedError(f"input must be {', '.join(DTYPES)}, got {input.dtype}")
+    if weight.dtype.name != input.dtype.name:
+        raise RuntimeError(f"weight must be of the dtype of input, {input.dtype}, got {weight.dtype}")
+    if bias is not None and bias.dtype.kind not in ("biuf" if input.dtype.kind == "f" else "biu"):
+        raise RuntimeError(f"bias must be of a dtype that converts to {input.dtype}, got {bias.dtype}")
+
+
+def _output_size(size: Sequence[int], kernel_size: Sequence[int], steps: Steps) -> tuple[int, ...]:
+    out = tuple(
+        (n - 1) * s - 2 * p + d * (k - 1) + extra + 1
+        for n, k, s, p, extra, d in zip(size, kernel_size, *steps, strict=True)
+    )
+    if min(out, default=1) < 1:
+        raise RuntimeError(
+            f"output size must be at least 1, got {out} from input size {tuple(size)}, kernel size "
+            f"{tuple(kernel_size)}, {', '.join(f'{name} {values}' for name, values in steps._asdict().items())}"
+        )
+    return out
+
+
+class Shape(NamedTuple):
+    """All numbers but batch and groups; an axis that is missing has one sample and a kernel of one."""
+
+    size: Triple
+    kernel: Triple
+    out: Triple
+    stride: Triple
+    padding: Triple
+    dilation: Triple
+    in_channels: int
+    """Of a group, as out_channels."""
+    out_channels: int
+
+
+def convolved(
+    input: Array,
+    weight: Array,
+    bias: Array | None,
+    steps: Steps,
+    groups: int,
+    sizes: tuple[int, ...],
+    by_phases: bool | None = None,
+) -> Array:
+    """Return the transposed convolution of `input` (N, C_in, *size), of size `sizes`; arguments are taken as checked.
+
+    `by_phases` chooses the way; None, the default, the quicker one.
+    """
+    dtype = input.dtype.newbyteorder("=")
+    precise = np.dtype(np.float32) if dtype == np.float16 else dtype
+    shape = Shape(
+        _triple(input.shape[2:], 1),
+        _triple(weight.shape[2:], 1),
+        _triple(sizes, 1),
+        _triple(steps.stride, 1),
+        _triple(steps.padding, 0),
+        _triple(steps.dilation, 1),
+        weight.shape[0] // groups,
+        weight.shape[1],
+    )
+    # d, h and w of a channel lie side by side over all images
+    samples = input.reshape(len(input), groups, shape.in_channels, *shape.size).transpose(1, 2, 3, 0, 4, 5)
+    weights = np.ascontiguousarray(weight, precise).reshape(groups, shape.in_channels, shape.out_channels, -1)
+    offset = np.zeros(groups * shape.out_channels, precise)
+    if bias is not None:
+        offset[:] = bias
+    result = np.empty((len(input), groups, shape.out_channels, *shape.out), precise)
+    if result.size:
+        if by_phases is None:
+            by_phases = _phases_are_quicker(shape, len(input)) and _is_finite(weights)
+        way = _correlate if by_phases else _gather
+        way(result, samples, weights, offset, shape)
+    return result.astype(dtype, copy=False).reshape(len(input), groups * shape.out_channels, *sizes)
+
+
+def _triple(numbers: tuple[int, ...], default: int) -> Triple:
+    d, h, w = (default,) * (3 - len(numbers)) + numbers
+    return d, h, w
+
+
+def _phases_are_quicker(shape: Shape, images: int) -> bool:
+    """Return whether sums by phases take less time than products do.
+
+    Phases compute outputs beyond the edges of small images too, and read the weights twice. A product of the other way
+    takes the time of 2.4 multiply-adds for each input channel and 100 for what comes after: measured on 30 shapes
+    with AVX-512, where the worst choice took 1.3 times as long as the better one.
+    """
+    if math.prod(shape.kernel) < math.prod(shape.stride):
+        return False  # most phases are empty
+    q = [(out - 1 + p) // s - p // s + 1 for out, s, p in zip(shape.out, shape.stride, shape.padding, strict=True)]
+    positions = images * math.prod(shape.size)
+    return (images * math.prod(q) + 64) * shape.in_channels < positions * (2.4 * shape.in_channels + 100)
+
+
+def _is_finite(weights: Array) -> bool:
+    """Return whether no weight is NaN or infinite, which must not meet the zeros around the input.
+
+    Their sum tells; that of huge weights may be a false alarm.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(np.add.reduce(weights, axis=None)))
+
+
+# channels in a block of sums -> vectors a channel, so that a block fits 32 registers
+VECTORS = {1: 8, 2: 8, 3: 8, 4: 6, 8: 3}
+CHUNK = 1024  # sums of a phase and channel that are kept until they are written out
+
+
+class Phases(NamedTuple):
+    """Where samples go, and the tables of `kernels.phases.correlate_*`, whose words these are."""
+
+    before: Triple
+    """How many zeros stand before each axis."""
+    length: Triple
+    tail: int
+    """How many zeros are read after the last plane."""
+    steps: Array
+    start: Array
+    first: Array
+    offset: Array
+    place: Array
+
+
+@lru_cache(maxsize=32)
+def plan(shape: Shape, images: int) -> Phases:
+    """Return the tables of all phases; terms are sorted by phase, input channel and tap."""
+    before, after, steps, start, taps = zip(*map(_axis_phases, *shape[:6]), strict=True)
+    # the zeros after a row are those before the next, and after an image likewise
+    _, h, w = (max(n + max(b, a), q) for n, b, a, q in zip(shape.size, before, after, steps, strict=True))
+    d = before[0] + shape.size[0] + after[0]
+    pitches = (images * h * w, w, 1)
+    channel = np.arange(shape.in_channels)
+    offsets, weights = [], []
+    for phase in np.ndindex(*shape.stride):
+        offset, weight = channel * d * images * h * w, channel
+        for axis in range(3):
+            tap, shift = taps[axis][phase[axis]]
+            offset = np.add.outer(offset, shift * pitches[axis]).ravel()
+            weight = np.add.outer(weight * shape.kernel[axis], tap).ravel()
+        offsets.append(offset)
+        weights.append(weight)
+    first = np.cumsum([0, *map(len, offsets)])
+    place = np.argsort(np.concatenate(weights))
+    tables = (np.array(steps), np.array(start), first, np.concatenate(offsets), place)
+    return Phases(before, (d, h, w), after[1] * w + after[2], *(table.astype(np.int64) for table in tables))
+
+
+def _axis_phases(
+    n_in: int, n_taps: int, n_out: int, stride: int, padding: int, dilation: int
+) -> tuple[int, int, int, int, list[tuple[Array, Array]]]:
+    """Return how many zeros stand before and after an axis, its steps q, its first output, and the taps of each phase.
+
+    Output `o = stride * q + phase - padding` receives the taps k whose `dilation * k` leaves the rest `phase`, from the
+    inputs `q + (phase - dilation * k) / stride`; the first q may begin before output 0. With each tap comes what to
+    add to the number of a step to find its sample.
+    """
+    tap = np.arange(n_taps)
+    rest, shift = dilation * tap % stride, -(dilation * tap // stride)
+    first, last = padding // stride, (n_out - 1 + padding) // stride
+    before = max(0, -(first + int(shift.min())))
+    after = max(0, last + int(shift.max()) - (n_in - 1))
+    phases = [(tap[rest == phase], shift[rest == phase] + first + before) for phase in range(stride)]
+    return before, after, last - first + 1, stride * first - padding, phases
+
+
+def _correlate(result: Array, samples: Array, weights: Array, bias: Array, shape: Shape) -> None:
+    images, groups = result.shape[:2]
+    phases = plan(shape, images)
+    # in multiply-adds and loads of weights; channels that are not there are computed too
+    channels = min(VECTORS, key=lambda count: -(-shape.out_channels // count) * (count + 1))
+    tile = VECTORS[channels] * 64 // result.itemsize
+    d, h, w = phases.length
+    count = groups * shape.in_channels * d * images * h * w
+    padded = np.zeros(count + phases.tail + tile, result.dtype)
+    top, left, front = (slice(b, b + n) for b, n in zip(phases.before, shape.size, strict=True))
+    padded[:count].reshape(groups, shape.in_channels, d, images, h, w)[:, :, top, :, left, front] = samples
+
+    planes, height, columns = (int(steps) for steps in phases.steps)
+    tall = (images - 1) * h + height
+    rows = max(1, min(tall, CHUNK // w))
+    columns = min(columns, CHUNK)
+    pitch = -(-((rows - 1) * w + columns) // tile) * tile
+    blocks = groups * -(-shape.out_channels // channels)
+    items = blocks * planes * -(-tall // rows) * -(-int(phases.steps[2]) // columns)
+
+    value = result.dtype.name
+    kernel = _kernel(f"correlate_{channels}", (f"{value}*",) * 6 + ("int64*",) * 8 + ("int64",) * 10)
+    length, out, stride = _tables(phases.length, shape.out, shape.stride)
+    tables = (phases.first, phases.offset, phases.place, phases.steps, length, out, phases.start, stride)
+    numbers = (images, groups, shape.in_channels, shape.out_channels, weights.shape[-1], rows, columns, pitch)
+
+    def work(low: int, high: int) -> None:
+        scratch = np.empty((phases.place.size + 2) * channels, value)
+        totals = np.empty(shape.stride[2] * channels * pitch, value)
+        arrays = (result, padded, weights, bias, scratch, totals, *tables)
+        kernel(*map(_address, arrays), *numbers, low, high)
+
+    threads.in_bands(work, items, result.size * max(1, phases.place.size // math.prod(shape.stride) // 16))
+
+
+PRODUCTS = 1 << 20  # bytes of products at a time, which stay in L2; at least one image and output channel
+
+
+def _gather(result: Array, samples: Array, weights: Array, bias: Array, shape: Shape) -> None:
+    images, groups, out_channels = result.shape[:3]
+    samples = np.ascontiguousarray(samples.transpose(0, 1, 3, 2, 4, 5), result.dtype)
+    samples = samples.reshape(groups, shape.in_channels, images, -1)
+    size = weights.shape[-1] * samples.shape[-1]  # products of an image and output channel
+    together = max(1, min(images, PRODUCTS // (size * result.itemsize)))
+    block = max(1, min(out_channels, PRODUCTS // (size * result.itemsize * together)))
+    scratch = np.empty(together * block * size, result.dtype)
+    tables = _tables(shape.kernel, shape.size, shape.out, shape.stride, shape.padding, shape.dilation)
+    value = result.dtype.name
+    kernel = _kernel("gather", (f"{value}*",) * 3 + ("int64*",) * 6 + ("int64",) * 5)
+
+    starts = (range(0, images, together), range(groups), range(0, out_channels, block))
+    for n, group, channel in itertools.product(*starts):
+        some = samples[group, :, n : n + together]
+        factor = weights[group, :, channel : channel + block]
+        target = result[n : n + together, group, channel : channel + block]
+        products = scratch[: target.shape[0] * target.shape[1] * size].reshape(-1, some.shape[1] * some.shape[2])
+        np.matmul(factor.reshape(shape.in_channels, -1).T, some.reshape(shape.in_channels, -1), out=products)
+        arrays = (target, products, bias[group * out_channels + channel :], *tables)
+        work = partial(kernel, *map(_address, arrays), *target.shape[:2], result.strides[0] // result.itemsize)
+        threads.in_bands(work, math.prod(target.shape[:4]), target.size * weights.shape[-1])
+
+
+def _tables(*triples: Triple) -> tuple[Array, ...]:
+    return tuple(np.array(triple, np.int64) for triple in triples)
+
+
+@cache
+def _kernel(name: str, arguments: tuple[str, ...]) -> Callable[..., None]:
+    from resample.kernels import store  # imports llvmlite, which a process that convolves nothing need not wait for
+
+    return store.kernel("resample.kernels.phases", name, arguments)
+
+
+def _address(array: Array) -> int:
+    return int(array.ctypes.data)

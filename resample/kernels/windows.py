@@ -1,0 +1,133 @@
+"""The kernels of max-pooling and unpooling: source text that Numba compiles, as `loops`.
+
+`extent` is a table of six rows of three, one column for each of the axes depth, height and width: input size, output
+size, kernel size, stride, padding, dilation. Pooling computes the rows `low:high` of the output, a row being all
+outputs of one plane, depth and height.
+
+A window is scanned in row-major order, and a value replaces the best one so far if it is larger or NaN: the first of
+equal maxima stays, the last NaN wins. A window that only touches padding keeps `least` and the index of its first
+place that is not before the plane. Dilation can step over a plane, so that there is such a window.
+"""
+
+# mypy: disallow-untyped-defs=False, disallow-untyped-calls=False, disallow-untyped-decorators=False
+
+from __future__ import annotations
+
+from numba.extending import intrinsic, register_jitable
+
+
+@register_jitable
+def first_inside(start, step):
+    """Return the least k >= 0 with start + k * step >= 0."""
+    return (step - 1 - start) // step if start < 0 else 0
+
+
+@register_jitable
+def end_inside(start, step, size, count):
+    """Return the least k >= 0 with start + k * step >= size, at most `count`."""
+    return min(count, (size - start + step - 1) // step) if start < size else 0
+
+
+@intrinsic
+def either(typing_context, condition, a, b):
+    """Return `a if condition else b` without a branch."""
+
+    def emit(context, builder, signature, arguments):
+        return builder.select(*arguments)
+
+    return a(condition, a, b), emit
+
+
+@register_jitable(inline="always")  # before LLVM sees it, which then vectorises each call for its own steps
+def keep_larger(best, where, to, src, source, step, index, index_step, length):
+    """Put those of `length` values, `step` apart, that win over the best ones so far in their place."""
+    for i in range(length):
+        value = src[source + i * step]
+        wins = (value > best[to + i]) | (value != value)
+        best[to + i] = either(wins, value, best[to + i])
+        where[to + i] = either(wins, index + i * index_step, where[to + i])
+
+
+def max_planes(best, where, src, least, extent, low, high):
+    """Write the maxima and their indices of planes (n, depth, height, width), one tap at a time over a row."""
+    depth, height, width = extent[0], extent[1], extent[2]
+    out_depth, out_height, out_width = extent[3], extent[4], extent[5]
+    kernel_d, kernel_h, kernel_w = extent[6], extent[7], extent[8]
+    stride_d, stride_h, stride_w = extent[9], extent[10], extent[11]
+    padding_d, padding_h, padding_w = extent[12], extent[13], extent[14]
+    dilation_d, dilation_h, dilation_w = extent[15], extent[16], extent[17]
+    for row in range(low, high):
+        plane = row // (out_depth * out_height) * (depth * height * width)
+        d = row // out_height % out_depth * stride_d - padding_d
+        h = row % out_height * stride_h - padding_h
+        first_d, end_d = first_inside(d, dilation_d), end_inside(d, dilation_d, depth, kernel_d)
+        first_h, end_h = first_inside(h, dilation_h), end_inside(h, dilation_h, height, kernel_h)
+        last_w = (out_width - 1) * stride_w - padding_w
+        first_w, end_w = first_inside(last_w, dilation_w), end_inside(-padding_w, dilation_w, width, kernel_w)
+        to = row * out_width
+        corner = ((d + first_d * dilation_d) * height + h + first_h * dilation_h) * width
+        for o in range(out_width):
+            w = o * stride_w - padding_w
+            best[to + o] = least[0]
+            where[to + o] = corner + w + first_inside(w, dilation_w) * dilation_w
+        for i in range(first_d, end_d):
+            for j in range(first_h, end_h):
+                line = ((d + i * dilation_d) * height + h + j * dilation_h) * width
+                for k in range(first_w, end_w):
+                    w = k * dilation_w - padding_w
+                    first = first_inside(w, stride_w)
+                    length = end_inside(w, stride_w, width, out_width) - first
+                    index = line + w + first * stride_w
+                    if stride_w == 2:  # a literal lets LLVM shuffle whole vectors
+                        keep_larger(best, where, to + first, src, plane + index, 2, index, 2, length)
+                    else:
+                        keep_larger(best, where, to + first, src, plane + index, stride_w, index, stride_w, length)
+
+
+def max_channels(best, where, src, least, extent, channels, low, high):
+    """Write the same for (n, depth, height, width, channels), one window at a time over the channels."""
+    depth, height, width = extent[0], extent[1], extent[2]
+    out_depth, out_height, out_width = extent[3], extent[4], extent[5]
+    kernel_d, kernel_h, kernel_w = extent[6], extent[7], extent[8]
+    stride_d, stride_h, stride_w = extent[9], extent[10], extent[11]
+    padding_d, padding_h, padding_w = extent[12], extent[13], extent[14]
+    dilation_d, dilation_h, dilation_w = extent[15], extent[16], extent[17]
+    for row in range(low, high):
+        plane = row // (out_depth * out_height) * (depth * height * width)
+        d = row // out_height % out_depth * stride_d - padding_d
+        h = row % out_height * stride_h - padding_h
+        first_d, end_d = first_inside(d, dilation_d), end_inside(d, dilation_d, depth, kernel_d)
+        first_h, end_h = first_inside(h, dilation_h), end_inside(h, dilation_h, height, kernel_h)
+        corner = ((d + first_d * dilation_d) * height + h + first_h * dilation_h) * width
+        for o in range(out_width):
+            w = o * stride_w - padding_w
+            first_w, end_w = first_inside(w, dilation_w), end_inside(w, dilation_w, width, kernel_w)
+            to = (row * out_width + o) * channels
+            for c in range(channels):
+                best[to + c] = least[0]
+                where[to + c] = corner + w + first_w * dilation_w
+            for i in range(first_d, end_d):
+                for j in range(first_h, end_h):
+                    line = ((d + i * dilation_d) * height + h + j * dilation_h) * width
+                    for k in range(first_w, end_w):
+                        index = line + w + k * dilation_w
+                        keep_larger(best, where, to, src, (plane + index) * channels, 1, index, 0, channels)
+
+
+def place(
+    dst, src, index, invalid,
+    n_out, n_in, inner, outer_low, outer_high, low, high,
+):  # fmt: skip
+    """Write the values of (outer, n_in, inner) to their indices in (outer, n_out, inner); later ones overwrite.
+
+    An index that is not in range(n_out) is skipped, and `invalid` of its outer set to 1 by whoever meets it.
+    """
+    for a in range(outer_low, outer_high):
+        for i in range(n_in):
+            source = (a * n_in + i) * inner
+            for c in range(low, high):
+                to = index[source + c]
+                if 0 <= to < n_out:
+                    dst[(a * n_out + to) * inner + c] = src[source + c]
+                else:
+                    invalid[a] = 1

@@ -1,0 +1,164 @@
+"""The other operators on pictures: transposed convolution, and phases (pixel shuffle)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from resample import filters, picture
+from resample.arrays import Array, borrowed
+from resample.conv_transpose import conv_transpose2d
+from resample.picture import pixels_of, planes
+from resample.shuffle import pixel_shuffle, pixel_unshuffle
+
+Ints = int | Sequence[int]
+
+# Pillow's modes by number of channels, for pictures whose number of channels changed
+_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+
+
+def conv_transpose(
+    image: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Ints = 1,
+    padding: Ints = 0,
+    output_padding: Ints = 0,
+    groups: int = 1,
+    dilation: Ints = 1,
+) -> Any:
+    """Return the transposed convolution of a picture, of the same kind and dtype.
+
+    Computed in float32, or float64 for float64, int32 and uint32; integers are rounded and clipped.
+
+    Args:
+        image: a PIL image, or an array (height, width) or (height, width, channels) of uint8, int8, uint16, int16,
+            uint32, int32, float16, float32 or float64. Palettes and bilevel pictures are widened as by `resize`.
+        weight: (channels, C_out // groups, kH, kW); or (1, 1, kH, kW), which serves each channel by itself. The result
+            for a PIL image has its mode if it has as many channels, else it is L, RGB or RGBA.
+        bias: (C_out,), for integers in units of the dtype's largest value, so that a layer that was trained on values
+            from 0 to 1 fits.
+        stride, padding, output_padding, groups, dilation: as of `resample.functional.conv_transpose2d`; vertical first.
+
+    Raises:
+        TypeError: `image` is of a type or dtype that is not listed.
+        ValueError: `image` has no pixel, or the result would have 2 or more than 4 channels and is to be a PIL image.
+        RuntimeError: weight, bias and parameters do not fit; see `resample.functional.conv_transpose2d`.
+    """
+    if picture.is_picture(image):
+        pixels, form = picture.opened(image)
+        result = conv_transpose(pixels, weight, bias, stride, padding, output_padding, groups, dilation)
+        if result.shape[2:] != pixels.shape[2:]:
+            form = form._replace(mode=_mode(result))
+        return picture.closed(result, form)
+    array, give_back = picture.borrowed_pixels(image)
+    samples = planes(picture.widened(array))
+    kernel = borrowed("weight", weight)[0].astype(samples.dtype)
+    if kernel.shape[:2] == (1, 1):
+        groups = samples.shape[1]
+        kernel = np.repeat(kernel, groups, axis=0)
+    if bias is not None:
+        unit = np.iinfo(array.dtype).max if array.dtype.kind in "iu" else 1
+        bias = (borrowed("bias", bias)[0] * unit).astype(samples.dtype)
+    result = conv_transpose2d(samples, kernel, bias, stride, padding, output_padding, groups, dilation)
+    ndim = 2 if array.ndim == 2 and result.shape[1] == 1 else 3
+    return give_back(picture.rounded(pixels_of(result, ndim), array.dtype))
+
+
+def _mode(pixels: Array) -> str:
+    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+    if channels not in _MODES or pixels.dtype != np.uint8:
+        raise ValueError(
+            f"weight must give a picture of 8 bits 1, 3 or 4 channels, or keep their number, got {channels} channels "
+            f"of {pixels.dtype}"
+        )
+    return _MODES[channels]
+
+
+def interpolating_weight(mode: str, stride: int | tuple[int, int]) -> tuple[Array, tuple[int, int]]:
+    """Return (weight, padding) with which `conv_transpose` enlarges by `stride` as `resize` does inside its edges.
+
+    Args:
+        mode: "nearest", "bilinear" or "bicubic".
+        stride: the factor, or (vertical, horizontal) factors, at least 1.
+
+    Returns:
+        weight of shape (1, 1, kH, kW), float64, and (vertical, horizontal) padding.
+
+    Raises:
+        ValueError: another mode, or a stride less than 1.
+    """
+    kinds = {"nearest": None, "bilinear": filters.TRIANGLE, "bicubic": filters.CUBIC}
+    if mode not in kinds:
+        raise ValueError(f"mode must be one of {', '.join(kinds)}, got {mode!r}")
+    strides = stride if isinstance(stride, tuple) else (stride, stride)
+    if len(strides) != 2 or min(strides) < 1:
+        raise ValueError(f"stride must be one or two ints of at least 1, got {stride!r}")
+    filter = kinds[mode]
+    sides = [filters.stepped(filter, step) if filter else np.ones(step) for step in strides]
+    vertical, horizontal = ((len(side) - step) // 2 for side, step in zip(sides, strides, strict=True))
+    return np.outer(*sides)[None, None], (vertical, horizontal)
+
+
+def phases(image: Any, downscale_factor: int) -> list[Any]:
+    """Return the r * r pictures of every r-th pixel: phase (i, j) at i * r + j holds pixels i, i + r, ... of each axis.
+
+    This is pixel_unshuffle; of a Bayer mosaic with r = 2 it gives the four planes. Palettes and bilevel pictures stay
+    what they are.
+
+    Args:
+        image: a PIL image, or an array (height, width) or (height, width, channels) of any dtype that
+            `resample.functional.pixel_unshuffle` takes.
+        downscale_factor: r, at least 1; it divides the height and the width.
+
+    Raises:
+        TypeError: `image` or `downscale_factor` is of a type that is not listed.
+        ValueError: `image` has no pixel.
+        RuntimeError: `downscale_factor` is less than 1 or does not divide the height and the width.
+    """
+    if picture.is_picture(image):
+        pixels, form = picture.opened(image, keep_indices=True)
+        return [picture.closed(phase, form) for phase in phases(pixels, downscale_factor)]
+    array, give_back = picture.borrowed_pixels(image)
+    # (C, H, W) to (C * r * r, H / r, W / r), channel c * r * r + i * r + j
+    shuffled = pixel_unshuffle(_opaque(planes(array)[0]), downscale_factor).view(array.dtype)
+    split = shuffled.reshape(-1, downscale_factor**2, *shuffled.shape[1:])
+    return [give_back(pixels_of(split[None, :, k], array.ndim).copy()) for k in range(downscale_factor**2)]
+
+
+def from_phases(images: Sequence[Any]) -> Any:
+    """Return the picture whose `phases` these r * r pictures are: the inverse, without loss.
+
+    Args:
+        images: pictures of one size and mode, or arrays of one shape and dtype, in the order of `phases`.
+
+    Raises:
+        TypeError: an image is of a type that is not listed.
+        ValueError: their number is not a square, or they differ in size, mode or dtype.
+    """
+    factor = round(len(images) ** 0.5)
+    if not images or factor**2 != len(images):
+        raise ValueError(f"images must be r * r pictures for a factor r, got {len(images)}")
+    if picture.is_picture(images[0]):
+        opened = [picture.opened(image, keep_indices=True) for image in images]
+        form = opened[0][1]
+        if any(other._replace(info=form.info) != form for _, other in opened):
+            raise ValueError(f"images must have one mode and palette, got {', '.join(image.mode for image in images)}")
+        return picture.closed(from_phases([pixels for pixels, _ in opened]), form)
+    borrowed_images = [picture.borrowed_pixels(image) for image in images]
+    arrays = [array for array, _ in borrowed_images]
+    found = dict.fromkeys((array.shape, array.dtype.name) for array in arrays)
+    if len(found) > 1:
+        listed = " and ".join(f"{shape} {dtype}" for shape, dtype in found)
+        raise ValueError(f"images must have one shape and dtype, got {listed}")
+    stacked = np.stack([planes(array)[0] for array in arrays], axis=1)  # (C, r * r, h, w)
+    flat = stacked.reshape(-1, *stacked.shape[2:])
+    shuffled = pixel_shuffle(_opaque(flat), factor).view(arrays[0].dtype)
+    return borrowed_images[0][1](pixels_of(shuffled[None], arrays[0].ndim))
+
+
+def _opaque(array: Array) -> Array:
+    """Return unsigned types that torch's shuffles do not take as the signed ones of their width."""
+    return array.view(array.dtype.str.replace("u", "i")) if array.dtype.kind == "u" else array
