@@ -240,7 +240,7 @@ def _max_unpool(
     _check_dtype(array, FLOATS)
     order, inner = _order(array, axes)
     src = _dense(array, order)
-    result = np.zeros(_ordered((*array.shape[:-axes], *out), order), src.dtype)
+    result = np.empty(_ordered((*array.shape[:-axes], *out), order), src.dtype)
     _place(result, src, _dense(places, order), out, inner)
     return give_back(result.transpose(np.argsort(order)))
 
@@ -269,20 +269,22 @@ def _unpooled_size(
 
 
 def _place(dst: Array, src: Array, index: Array, out: tuple[int, ...], inner: int) -> None:
-    """Write the values of `src` to their places in `dst`, which holds zeros."""
+    """Write zeros to `dst` and the values of `src` to their places."""
     if dst.size == 0:
         return
     plane = math.prod(out)
-    outer = dst.size // (plane * inner)
-    invalid = np.zeros(outer, np.int64)
+    planes = dst.size // plane
+    invalid = np.zeros(planes, np.int64)
     unit = f"uint{8 * src.itemsize}*"
-    kernel = _kernel("place", (unit, unit, "int64*", "int64*", *("int64",) * 7))
+    types = (unit, unit, "int64*", "int64*", *("int64",) * 4)
     arguments = [_address(array) for array in (dst, src, index, invalid)]
-    arguments += [plane, src.size // (outer * inner), inner]
+    arguments += [plane, src.size // planes]
     if inner == 1:
-        threads.in_bands(lambda low, high: kernel(*arguments, low, high, 0, 1), outer, src.size)
+        kernel, bands = _kernel("place_planes", types), planes
     else:
-        threads.in_bands(lambda low, high: kernel(*arguments, 0, outer, low, high), inner, src.size)
+        kernel, bands = _kernel("place_channels", (*types, "int64", "int64")), inner
+        arguments += [inner, planes // inner]
+    threads.in_bands(lambda low, high: kernel(*arguments, low, high), bands, dst.size)
     if invalid.any():
         wrong = index[(index < 0) | (index >= plane)][0]
         raise RuntimeError(

@@ -117,7 +117,7 @@ def _empty(shape: tuple[int, ...], dtype: np.dtype[Any], order: tuple[int, ...])
 def _rearrange(dst: Array, src: Array, order: tuple[int, ...]) -> None:
     """Copy `src` to `dst`, both strided views with the axes n, c, h, i, w, j."""
     if order != (0, 1, 2, 3):  # channels last: they are the longest run of neighbours in memory
-        dst, src = (view.transpose(0, 2, 4, 3, 1, 5) for view in (dst, src))
+        dst, src = (view.transpose(0, 2, 3, 4, 1, 5) for view in (dst, src))
     size = dst.itemsize
     if dst.size == 0:
         return

@@ -8,7 +8,7 @@ Everything delicate (conventions, filters, edges, torch's roundings) is settled 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,33 +21,41 @@ from resample.rounding import Floats
 FLOAT64 = np.dtype(np.float64)
 
 
-class Taps(NamedTuple):
+class Taps:
     """Row o reads `length[o]` samples from `start[o]` on: `0 <= start` and `start + length <= n_in`.
 
     A row keeps its own length, and no zero weight is added to pad it: a zero times an infinite neighbour is NaN.
+    Tables are never changed, and two are equal if they are the same one, so that more can be derived and kept by table.
+
+    Attributes:
+        n_in, n_out, n_taps: samples of the input axis, of the output axis, and of the longest row.
+        start: (n_out,) intp.
+        length: (n_out,) intp, each at least 1 and at most n_taps.
+        weight: (n_out, n_taps), C-contiguous; float32 or float64, or int16 in units of 2**-precision.
+        precision: fraction bits of int16 weights; 0 for floats.
+        peak: largest value that any weight took while edges were folded into it: what sets `precision` in torch.
+        selects: whether each output is a copy of one sample (mode nearest); then values of any type pass unchanged.
     """
 
-    n_in: int
-    start: Indices
-    """(n_out,)"""
-    length: Indices
-    """(n_out,), each at least 1 and at most n_taps"""
-    weight: NDArray[Any]
-    """(n_out, n_taps), C-contiguous: float32 or float64, or int16 in units of 2**-precision"""
-    precision: int = 0
-    """Fraction bits of int16 weights; 0 for floats."""
-    peak: float = 0.0
-    """Largest value that any weight took while edges were folded into it: what sets `precision` in torch."""
-    selects: bool = False
-    """Whether each output is a copy of one sample (mode nearest): then values of any type pass unchanged."""
-
-    @property
-    def n_out(self) -> int:
-        return int(self.weight.shape[0])
-
-    @property
-    def n_taps(self) -> int:
-        return int(self.weight.shape[1])
+    def __init__(
+        self,
+        n_in: int,
+        start: Indices,
+        length: Indices,
+        weight: NDArray[Any],
+        *,
+        precision: int = 0,
+        peak: float = 0.0,
+        selects: bool = False,
+    ) -> None:
+        self.n_in = n_in
+        self.n_out, self.n_taps = weight.shape
+        self.start = start
+        self.length = length
+        self.weight = weight
+        self.precision = precision
+        self.peak = peak
+        self.selects = selects
 
 
 def selecting(index: Indices, n_in: int) -> Taps:
@@ -141,4 +149,4 @@ def quantised(taps: Taps) -> Taps:
     precision = next((p for p in range(22) if int(0.5 + taps.peak * 2.0 ** (p + 1)) >= 1 << 15), 22)
     scaled = taps.weight * 2.0**precision
     weight = np.trunc(scaled + np.where(scaled < 0, -0.5, 0.5)).astype(np.int16)
-    return Taps(taps.n_in, taps.start, taps.length, weight, precision, taps.peak)
+    return Taps(taps.n_in, taps.start, taps.length, weight, precision=precision, peak=taps.peak)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from functools import cache
+from typing import NamedTuple
+
+import numpy as np
 
 from resample import threads
 from resample.arrays import Array
+from resample.kernels import tables
 from resample.taps import Taps
 
 _EXTENT = ("int64",) * 7  # n_in, n_out, inner, outer_low, outer_high, low, high
@@ -16,46 +21,143 @@ _WEIGHT = {"uint8": "int16", "float32": "float32", "float64": "float64"}
 # from so many values a sample on, sums are kept in blocks of them, not pixel by pixel
 SHORT_INNER = 16
 
+# a byte costs a fast kernel so much less than a value costs a plain one, which is what bands are sized by
+FAST_BYTES = 4
+
 
 @cache
-def _kernel(name: str, arguments: tuple[str, ...]) -> Callable[..., None]:
+def kernel(module: str, name: str, arguments: tuple[str, ...]) -> Callable[..., None]:
+    """Return a kernel of `resample.kernels`, compiled for these types; see `store.kernel`."""
     from resample.kernels import store  # imports llvmlite, which a process that resizes nothing need not wait for
 
-    return store.kernel("resample.kernels.loops", name, arguments)
+    return store.kernel(f"resample.kernels.{module}", name, arguments)
 
 
-def contract(dst: Array, src: Array, axis: int, taps: Taps) -> None:
-    """Write `src` with `axis` resampled by `taps` to `dst`.
+def address(array: Array) -> int:
+    """Return where the array's data begins, as kernels take it."""
+    return int(array.ctypes.data)
 
-    Both are C-contiguous, of one dtype and of equal shape but for `axis`. Tables that select take any dtype; others
+
+@cache
+def window() -> int:
+    """Return how many bytes the processor's shuffle chooses from, 64 or 16, or 0 where there is no fast kernel.
+
+    The environment variable RESAMPLE_SHUFFLE can lower it, to 16 or 0: results are the same.
+    """
+    from resample.kernels import store
+
+    widest = store.shuffle_bytes()
+    asked = os.environ.get("RESAMPLE_SHUFFLE", "")
+    return min(widest, int(asked)) if asked in ("0", "16", "64") else widest
+
+
+class Rows(NamedTuple):
+    """How the fast kernel for bytes sees an array: rows of bytes, in planes."""
+
+    planes: int
+    height: Taps | None
+    width: tables.Width | None
+    precision: int
+    n_in: int
+    n_out: int
+    row_in: int
+    row_out: int
+
+
+def fast_rows(src: Array, axes: Mapping[int, Taps]) -> Rows | None:
+    """Return how the fast kernel resamples one axis, or two neighbouring ones, or None where it does not.
+
+    It takes bytes, rows of at least a block of them, and tables whose neighbouring outputs have their taps within a
+    shuffle's window.
+    """
+    if src.dtype != np.uint8 or not window() or any(taps.selects for taps in axes.values()):
+        return None
+    across = max(axes)
+    channels = math.prod(src.shape[across + 1 :])
+    along = min(axes) if len(axes) == 2 else across - 1
+    if len(axes) == 1 and channels >= 64:
+        # rows keep their width
+        taps = axes[across]
+        planes = math.prod(src.shape[:across])
+        return Rows(planes, taps, None, 0, taps.n_in, taps.n_out, channels, channels)
+    taps = axes[across]
+    width = tables.widths(taps, channels, window())
+    row_in, row_out = taps.n_in * channels, taps.n_out * channels
+    if width is None or row_out < 64:
+        return None
+    if len(axes) == 1:
+        rows = math.prod(src.shape[:across])
+        return Rows(1, None, width, taps.precision, rows, rows, row_in, row_out)
+    height = axes[along]
+    planes = math.prod(src.shape[:along])
+    return Rows(planes, height, width, taps.precision, height.n_in, height.n_out, row_in, row_out)
+
+
+def contract(dst: Array, src: Array, axes: Mapping[int, Taps]) -> None:
+    """Write `src` with one axis, or two neighbouring ones for which there are `fast_rows`, resampled to `dst`.
+
+    Both are C-contiguous, of one dtype and of equal shape but for the axes. Tables that select take any dtype; others
     float32 and float64 with weights of the same type, and uint8 with int16 weights.
     """
     if dst.size == 0:
         return
+    rows = fast_rows(src, axes)
+    if rows is not None:
+        _contract_rows(dst, src, rows)
+    else:
+        ((axis, taps),) = axes.items()
+        _contract_plain(dst, src, axis, taps)
+
+
+def _contract_rows(dst: Array, src: Array, rows: Rows) -> None:
+    numbers, place = ("int64",), ("int64*",)
+    call = kernel(
+        "rows",
+        f"contract_{window()}",
+        (*("uint8*",) * 3, *place * 3, "uint8*", "int16*", *numbers * 4, *place * 2, "int32*", *numbers * 10),
+    )
+    width = rows.width or tables.Width(0, *(np.empty(0, np.uint8),) * 4)
+    groups, units = width.base.shape if rows.width else (0, 0)
+    across = [*map(address, width[1:]), groups, units, width.outputs, rows.precision]
+    if rows.height is not None:
+        pairs = tables.heights(rows.height)
+        along = [address(rows.height.start), address(rows.height.length), address(pairs), pairs.shape[1]]
+        along.append(rows.height.precision)
+        depth = rows.height.n_taps
+    else:
+        along, depth = [0, 0, 0, 0, 0], 0
+    pitch = -(-rows.row_out // 64) * 64
+
+    def band(low: int, high: int) -> None:
+        ring = np.empty(depth * pitch if rows.width else 0, np.uint8)
+        place = np.empty(depth + 1, np.int64)
+        extent = [rows.n_in, rows.n_out, rows.row_in, rows.row_out, pitch, depth, low, high]
+        call(address(dst), address(src), address(ring), address(place), *across, *along, *extent)
+
+    threads.in_bands(band, rows.planes * rows.n_out, dst.size // FAST_BYTES)
+
+
+def _contract_plain(dst: Array, src: Array, axis: int, taps: Taps) -> None:
     outer, inner = math.prod(src.shape[:axis]), math.prod(src.shape[axis + 1 :])
     if taps.selects:
         unit, inner = _units(inner * src.itemsize)
-        kernel = _kernel("select", (f"{unit}*", f"{unit}*", "int64*", *_EXTENT))
-        arguments = [_address(dst), _address(src), _address(taps.start)]
+        call = kernel("loops", "select", (f"{unit}*", f"{unit}*", "int64*", *_EXTENT))
+        arguments = [address(dst), address(src), address(taps.start)]
     else:
         value, weight = src.dtype.name, _WEIGHT[src.dtype.name]
         name = "contract_pixels" if inner < SHORT_INNER else "contract_rows"
         pointers = (f"{value}*", f"{value}*", "int64*", "int64*", f"{weight}*")
-        kernel = _kernel(name, (*pointers, "int64", "int64", *_EXTENT))
-        tables = [_address(taps.start), _address(taps.length), _address(taps.weight), taps.n_taps, taps.precision]
-        arguments = [_address(dst), _address(src), *tables]
+        call = kernel("loops", name, (*pointers, "int64", "int64", *_EXTENT))
+        arrays = map(address, (dst, src, taps.start, taps.length, taps.weight))
+        arguments = [*arrays, taps.n_taps, taps.precision]
     arguments += [taps.n_in, taps.n_out, inner]
     if outer >= taps.n_out or outer >= 4 * threads.get_num_threads():
-        threads.in_bands(lambda low, high: kernel(*arguments, low, high, 0, taps.n_out), outer, dst.size)
+        threads.in_bands(lambda low, high: call(*arguments, low, high, 0, taps.n_out), outer, dst.size)
     else:
-        threads.in_bands(lambda low, high: kernel(*arguments, 0, outer, low, high), taps.n_out, dst.size)
+        threads.in_bands(lambda low, high: call(*arguments, 0, outer, low, high), taps.n_out, dst.size)
 
 
 def _units(size: int) -> tuple[str, int]:
     """Return the widest unsigned type that divides `size` bytes, and how many make them up."""
     width = math.gcd(size, 8)
     return f"uint{8 * width}", size // width
-
-
-def _address(array: Array) -> int:
-    return int(array.ctypes.data)

@@ -26,15 +26,19 @@ def rearrange(dst, src, sizes, to_strides, source_strides, low, high):
     source_n, source_r = source_strides[4], source_strides[5]
     weaves = to_n == r and to_r == 1 and source_n == 1
     unweaves = source_n == r and source_r == 1 and to_n == 1
+    to = source = 0
     for row in range(low, high):
-        to = source = 0
-        rest = row
-        for k in range(4):
-            axis = 3 - k
-            step = rest % sizes[axis]
-            rest //= sizes[axis]
-            to += step * to_strides[axis]
-            source += step * source_strides[axis]
+        # divisions only where a row does not follow the one before; a loop over the fourth axis is slower, as LLVM
+        # then looks for overlaps of the whole loop instead of the row
+        last = row % sizes[3]
+        if row > low and last:
+            to += to_strides[3]
+            source += source_strides[3]
+        else:
+            rest = row // sizes[3]
+            i, j, k = rest // (sizes[1] * sizes[2]), rest // sizes[2] % sizes[1], rest % sizes[2]
+            to = i * to_strides[0] + j * to_strides[1] + k * to_strides[2] + last * to_strides[3]
+            source = i * source_strides[0] + j * source_strides[1] + k * source_strides[2] + last * source_strides[3]
         if weaves and r == 2:
             move(dst, to, 2, 1, src, source, 1, source_r, n, 2)
         elif weaves and r == 3:

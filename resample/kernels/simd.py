@@ -1,10 +1,16 @@
-"""The vocabulary of the kernels that Python has no word for, as Numba intrinsics of a few lines of LLVM IR each."""
+"""The vocabulary of the kernels that Python has no word for, as Numba intrinsics of a few lines of LLVM IR each.
+
+First scalars, for the plain kernels; then vectors, for their fast twins. Vectors may be of any length: LLVM splits what
+is longer than a register. All is portable IR but `shuffle_bytes`, which IR has no word for.
+"""
 
 from __future__ import annotations
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic, models, overload, register_model
+
+INT32 = ir.IntType(32)
 
 
 @intrinsic
@@ -68,3 +74,168 @@ def totals(typing_context, weight, length):
         return builder.bitcast(buffer, kind.as_pointer())
 
     return types.CPointer(element)(weight, length), emit
+
+
+class Vector(types.Type):
+    """A vector of integers."""
+
+    def __init__(self, bits, lanes):
+        self.bits, self.lanes = bits, lanes
+        super().__init__(name=f"Vector({bits}, {lanes})")
+
+
+@register_model(Vector)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager, kind):
+        super().__init__(manager, kind, _vector(kind.bits, kind.lanes))
+
+
+def _vector(bits, lanes):
+    return ir.VectorType(ir.IntType(bits), lanes)
+
+
+def _arranged(builder, a, b, lanes):
+    """Return the given lanes of a followed by b."""
+    return builder.shuffle_vector(a, b, ir.Constant(_vector(32, len(lanes)), [INT32(lane) for lane in lanes]))
+
+
+def _spread(builder, value, lanes):
+    kind = ir.VectorType(value.type, lanes)
+    single = builder.insert_element(ir.Constant(kind, ir.Undefined), value, INT32(0))
+    return _arranged(builder, single, single, [0] * lanes)
+
+
+@intrinsic(prefer_literal=True)
+def load(typing_context, pointer, index, lanes):
+    """Return the `lanes` values at `pointer[index]`, which need not be aligned."""
+    kind = Vector(pointer.dtype.bitwidth, lanes.literal_value)
+
+    def emit(context, builder, signature, arguments):
+        place = builder.gep(arguments[0], arguments[1:2])
+        return builder.load(builder.bitcast(place, _vector(kind.bits, kind.lanes).as_pointer()), align=1)
+
+    return kind(pointer, index, lanes), emit
+
+
+@intrinsic
+def store(typing_context, pointer, index, vector):
+    """Write all lanes to `pointer[index]`, which need not be aligned."""
+
+    def emit(context, builder, signature, arguments):
+        place = builder.gep(arguments[0], arguments[1:2])
+        builder.store(arguments[2], builder.bitcast(place, arguments[2].type.as_pointer()), align=1)
+        return context.get_dummy_value()
+
+    return types.void(pointer, index, vector), emit
+
+
+@intrinsic(prefer_literal=True)
+def spread(typing_context, value, lanes):
+    """Return a vector whose lanes all are `value`."""
+    kind = Vector(value.bitwidth, lanes.literal_value)
+
+    def emit(context, builder, signature, arguments):
+        return _spread(builder, arguments[0], kind.lanes)
+
+    return kind(value, lanes), emit
+
+
+# AVX-512 VBMI chooses from 64 bytes, SSSE3 and Arm from 16; all take the index of a byte in each lane
+_SHUFFLES = {
+    (64, "x86"): "llvm.x86.avx512.permvar.qi.512",
+    (16, "x86"): "llvm.x86.ssse3.pshuf.b.128",
+    (16, "aarch64"): "llvm.aarch64.neon.tbl1.v16i8",
+}
+
+
+@intrinsic
+def shuffle_bytes(typing_context, vector, index):
+    """Return `vector[index[lane]]` in each lane; 64 or 16 bytes."""
+
+    def emit(context, builder, signature, arguments):
+        machine = "aarch64" if builder.module.triple.startswith(("aarch64", "arm64")) else "x86"
+        kind = arguments[0].type
+        function = ir.FunctionType(kind, [kind, kind])
+        return builder.call(builder.module.declare_intrinsic(_SHUFFLES[kind.count, machine], fnty=function), arguments)
+
+    return vector(vector, index), emit
+
+
+@intrinsic
+def interleave(typing_context, a, b):
+    """Return a[0], b[0], a[1], b[1], ..."""
+    kind = Vector(a.bits, 2 * a.lanes)
+
+    def emit(context, builder, signature, arguments):
+        lanes = [lane for pair in zip(range(a.lanes), range(a.lanes, 2 * a.lanes), strict=True) for lane in pair]
+        return _arranged(builder, arguments[0], arguments[1], lanes)
+
+    return kind(a, b), emit
+
+
+@intrinsic
+def words(typing_context, vector):
+    """Return bytes widened to 16 bits."""
+    kind = Vector(16, vector.lanes)
+
+    def emit(context, builder, signature, arguments):
+        return builder.zext(arguments[0], _vector(16, kind.lanes))
+
+    return kind(vector), emit
+
+
+@intrinsic
+def as_words(typing_context, vector):
+    """Return the bits of a vector as 16-bit lanes."""
+    kind = Vector(16, vector.lanes * vector.bits // 16)
+
+    def emit(context, builder, signature, arguments):
+        return builder.bitcast(arguments[0], _vector(16, kind.lanes))
+
+    return kind(vector), emit
+
+
+@intrinsic
+def add_pairs(typing_context, a, b, total):
+    """Return `a[2k] * b[2k] + a[2k + 1] * b[2k + 1] + total[k]`: LLVM makes it pmaddwd and an addition."""
+
+    def emit(context, builder, signature, arguments):
+        wide = _vector(32, a.lanes)
+        products = builder.mul(builder.sext(arguments[0], wide), builder.sext(arguments[1], wide))
+        even, odd = (_arranged(builder, products, products, range(k, a.lanes, 2)) for k in (0, 1))
+        return builder.add(builder.add(even, odd), arguments[2])
+
+    return total(a, b, total), emit
+
+
+@intrinsic
+def halves_added(typing_context, vector):
+    """Return the lower half of a vector plus the upper."""
+    kind = Vector(vector.bits, vector.lanes // 2)
+
+    def emit(context, builder, signature, arguments):
+        lower, upper = (
+            _arranged(builder, arguments[0], arguments[0], range(first, first + kind.lanes))
+            for first in (0, kind.lanes)
+        )
+        return builder.add(lower, upper)
+
+    return kind(vector), emit
+
+
+@intrinsic
+def bytes_of(typing_context, totals, precision):
+    """Return 32-bit totals in units of 2**-precision rounded half up, and clamped to a byte, as `rounded` does."""
+    kind = Vector(8, totals.lanes)
+
+    def emit(context, builder, signature, arguments):
+        total, shift = arguments[0], builder.trunc(arguments[1], INT32)
+        half = builder.lshr(builder.shl(INT32(1), shift), INT32(1))
+        level = builder.add(total, _spread(builder, half, kind.lanes))
+        level = builder.ashr(level, _spread(builder, shift, kind.lanes))
+        for relation, limit in ((">", 0), ("<", 255)):
+            bound = ir.Constant(total.type, [limit] * kind.lanes)
+            level = builder.select(builder.icmp_signed(relation, level, bound), level, bound)
+        return builder.trunc(level, _vector(8, kind.lanes))
+
+    return kind(totals, precision), emit

@@ -86,6 +86,14 @@ def _processor() -> tuple[str, str]:
     return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
 
 
+def shuffle_bytes() -> int:
+    """Return how many bytes this processor's variable byte shuffle chooses from: 64, 16, or 0 if it has none."""
+    known = _processor()[1].split(",")
+    if "+avx512vbmi" in known and "+avx512bw" in known:
+        return 64
+    return 16 if "+ssse3" in known or "+neon" in known else 0
+
+
 def _machine() -> llvm.TargetMachine:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()

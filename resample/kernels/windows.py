@@ -114,20 +114,33 @@ def max_channels(best, where, src, least, extent, channels, low, high):
                         keep_larger(best, where, to, src, (plane + index) * channels, 1, index, 0, channels)
 
 
-def place(
-    dst, src, index, invalid,
-    n_out, n_in, inner, outer_low, outer_high, low, high,
-):  # fmt: skip
-    """Write the values of (outer, n_in, inner) to their indices in (outer, n_out, inner); later ones overwrite.
+def place_planes(dst, src, index, invalid, n_out, n_in, low, high):
+    """Fill planes `low:high` of (n, n_out) with zeros, then put (n, n_in) values in their places, in order.
 
-    An index that is not in range(n_out) is skipped, and `invalid` of its outer set to 1 by whoever meets it.
+    An index that is not in range(n_out) is skipped, and `invalid` of its plane set to 1.
     """
-    for a in range(outer_low, outer_high):
-        for i in range(n_in):
-            source = (a * n_in + i) * inner
+    for plane in range(low, high):
+        to = plane * n_out
+        for i in range(n_out):
+            dst[to + i] = 0
+        for i in range(plane * n_in, (plane + 1) * n_in):
+            k = index[i]
+            if 0 <= k < n_out:
+                dst[to + k] = src[i]
+            else:
+                invalid[plane] = 1
+
+
+def place_channels(dst, src, index, invalid, n_out, n_in, channels, outer, low, high):
+    """Do the same for channels `low:high` of (outer, n_out, channels) and (outer, n_in, channels)."""
+    for a in range(outer):
+        for i in range(a * n_out, (a + 1) * n_out):
             for c in range(low, high):
-                to = index[source + c]
-                if 0 <= to < n_out:
-                    dst[(a * n_out + to) * inner + c] = src[source + c]
+                dst[i * channels + c] = 0
+        for i in range(a * n_in, (a + 1) * n_in):
+            for c in range(low, high):
+                k = index[i * channels + c]
+                if 0 <= k < n_out:
+                    dst[(a * n_out + k) * channels + c] = src[i * channels + c]
                 else:
-                    invalid[a] = 1
+                    invalid[c] = 1
