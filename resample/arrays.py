@@ -1,4 +1,4 @@
-"""Arrays of any library on the CPU in, NumPy views inside, the caller's kind out."""
+"""Arrays of any library on the CPU in, NumPy views inside, the caller's kind out; and how they lie in memory."""
 
 from __future__ import annotations
 
@@ -64,3 +64,25 @@ def _has_buffer(array: Any) -> bool:
     except TypeError:
         return False
     return not isinstance(array, (bytes, str))
+
+
+def memory_order(array: Array) -> tuple[int, ...]:
+    """Return the order in which to work on (N, C, *spatial): channels last if strides lie so, else as they are.
+
+    torch's rule for the memory format of a result; ties (one channel, one pixel) go to channels first.
+    """
+    last = (0, *range(2, array.ndim), 1)
+    least = 0
+    for axis in reversed(last):
+        stride, length = array.strides[axis], array.shape[axis]
+        if axis == 0 and length == 1 and least > array.strides[1]:
+            break  # the stride of a batch of one means nothing
+        if length == 0 or stride < max(least, 1) or (axis == 0 and least == array.strides[1]):
+            return tuple(range(array.ndim))
+        least = stride * max(length, 1)
+    return last
+
+
+def is_channels_last(array: Array) -> bool:
+    """Return whether an array (N, C, *spatial) is the view of a C-contiguous array with the channels last."""
+    return bool(array.transpose(0, *range(2, array.ndim), 1).flags.c_contiguous)

@@ -12,14 +12,15 @@ from __future__ import annotations
 import itertools
 import math
 import operator
-from collections.abc import Callable, Sequence
-from functools import cache, lru_cache, partial
+from collections.abc import Sequence
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from resample import threads
 from resample.arrays import Array, borrowed
+from resample.kernels import entry
 
 Ints = int | Sequence[int]
 Triple = tuple[int, int, int]
@@ -408,7 +409,7 @@ def _correlate(result: Array, samples: Array, weights: Array, bias: Array, shape
     items = blocks * planes * -(-tall // rows) * -(-int(phases.steps[2]) // columns)
 
     value = result.dtype.name
-    kernel = _kernel(f"correlate_{channels}", (f"{value}*",) * 6 + ("int64*",) * 8 + ("int64",) * 10)
+    kernel = entry.kernel("phases", f"correlate_{channels}", (f"{value}*",) * 6 + ("int64*",) * 8 + ("int64",) * 10)
     length, out, stride = _tables(phases.length, shape.out, shape.stride)
     tables = (phases.first, phases.offset, phases.place, phases.steps, length, out, phases.start, stride)
     numbers = (images, groups, shape.in_channels, shape.out_channels, weights.shape[-1], rows, columns, pitch)
@@ -417,7 +418,7 @@ def _correlate(result: Array, samples: Array, weights: Array, bias: Array, shape
         scratch = np.empty((phases.place.size + 2) * channels, value)
         totals = np.empty(shape.stride[2] * channels * pitch, value)
         arrays = (result, padded, weights, bias, scratch, totals, *tables)
-        kernel(*map(_address, arrays), *numbers, low, high)
+        kernel(*map(entry.address, arrays), *numbers, low, high)
 
     threads.in_bands(work, items, result.size * max(1, phases.place.size // math.prod(shape.stride) // 16))
 
@@ -435,7 +436,7 @@ def _gather(result: Array, samples: Array, weights: Array, bias: Array, shape: S
     scratch = np.empty(together * block * size, result.dtype)
     tables = _tables(shape.kernel, shape.size, shape.out, shape.stride, shape.padding, shape.dilation)
     value = result.dtype.name
-    kernel = _kernel("gather", (f"{value}*",) * 3 + ("int64*",) * 6 + ("int64",) * 5)
+    kernel = entry.kernel("phases", "gather", (f"{value}*",) * 3 + ("int64*",) * 6 + ("int64",) * 5)
 
     starts = (range(0, images, together), range(groups), range(0, out_channels, block))
     for n, group, channel in itertools.product(*starts):
@@ -446,20 +447,9 @@ def _gather(result: Array, samples: Array, weights: Array, bias: Array, shape: S
         with np.errstate(over="ignore", invalid="ignore"):  # torch does not warn either
             np.matmul(factor.reshape(shape.in_channels, -1).T, some.reshape(shape.in_channels, -1), out=products)
         arrays = (target, products, bias[group * out_channels + channel :], *tables)
-        work = partial(kernel, *map(_address, arrays), *target.shape[:2], result.strides[0] // result.itemsize)
+        work = partial(kernel, *map(entry.address, arrays), *target.shape[:2], result.strides[0] // result.itemsize)
         threads.in_bands(work, math.prod(target.shape[:4]), target.size * weights.shape[-1])
 
 
 def _tables(*triples: Triple) -> tuple[Array, ...]:
     return tuple(np.array(triple, np.int64) for triple in triples)
-
-
-@cache
-def _kernel(name: str, arguments: tuple[str, ...]) -> Callable[..., None]:
-    from resample.kernels import store  # imports llvmlite, which a process that convolves nothing need not wait for
-
-    return store.kernel("resample.kernels.phases", name, arguments)
-
-
-def _address(array: Array) -> int:
-    return int(array.ctypes.data)

@@ -12,7 +12,7 @@ import numpy as np
 
 from resample import coordinates, filters, taps
 from resample.apply import apply
-from resample.arrays import Array, borrowed
+from resample.arrays import Array, borrowed, is_channels_last, memory_order
 from resample.filters import Filter
 from resample.taps import Taps
 
@@ -177,13 +177,13 @@ def resampled(
     `out` is written and returned if given: the shape and dtype of the result, no memory in common with `input`.
     """
     spatial = len(sizes)
-    packed = coordinates.uses_packed_kernel(spatial, sizes, _is_channels_last(input), input.shape[1])
+    packed = coordinates.uses_packed_kernel(spatial, sizes, is_channels_last(input), input.shape[1])
     axes = [
         Axis(mode, n_in, n_out, factor, align_corners, antialias, input.dtype.name, packed)
         for n_in, n_out, factor in zip(input.shape[2:], sizes, factors, strict=True)
     ]
     tables = [plan(axis) for axis in axes]
-    order = _memory_order(input)
+    order = memory_order(input)
     dense = np.ascontiguousarray(input.transpose(order), input.dtype.newbyteorder("="))
     home = np.argsort(order)
     used = {order.index(2 + k): table for k, table in enumerate(tables) if table is not None}
@@ -287,25 +287,3 @@ def _check_dtype(input: Array, sizes: tuple[int, ...], mode: str, antialias: boo
     if input.dtype.name not in allowed and not copied:
         flag = " with antialias" if antialias else ""
         raise NotImplementedError(f"input for mode {mode!r}{flag} must be {', '.join(allowed)}, got {input.dtype}")
-
-
-def _memory_order(input: Array) -> tuple[int, ...]:
-    """Return the order of axes in which to work: channels last if strides lie so, else as they are.
-
-    torch's rule for the memory format of a result; ties (one channel, one pixel) go to channels first.
-    """
-    last = (0, *range(2, input.ndim), 1)
-    least = 0
-    for axis in reversed(last):
-        stride, length = input.strides[axis], input.shape[axis]
-        if axis == 0 and length == 1 and least > input.strides[1]:
-            break  # the stride of a batch of one means nothing
-        if length == 0 or stride < max(least, 1) or (axis == 0 and least == input.strides[1]):
-            return tuple(range(input.ndim))
-        least = stride * max(length, 1)
-    return last
-
-
-def _is_channels_last(input: Array) -> bool:
-    """Return whether `input` is the view of a C-contiguous array with the channels last."""
-    return bool(input.transpose(0, *range(2, input.ndim), 1).flags.c_contiguous)

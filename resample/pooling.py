@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from resample import threads
-from resample.arrays import Array, borrowed
-from resample.interpolate import _memory_order
+from resample.arrays import Array, borrowed, memory_order
+from resample.kernels import entry
 
 Ints = int | Sequence[int]
 
@@ -204,11 +204,11 @@ def _find(maxima: Array, indices: Array, src: Array, extent: Array, inner: int) 
     least = np.array([-np.inf if src.dtype.kind == "f" else np.iinfo(src.dtype).min], src.dtype)
     value = f"{src.dtype.name}*"
     types = (value, "int64*", value, value, "int64*", "int64", "int64")
-    arguments = [_address(array) for array in (maxima, indices, src, least, extent)]
+    arguments = [entry.address(array) for array in (maxima, indices, src, least, extent)]
     if inner == 1:
-        kernel = _kernel("max_planes", types)
+        kernel = entry.kernel("windows", "max_planes", types)
     else:
-        kernel = _kernel("max_channels", (*types, "int64"))
+        kernel = entry.kernel("windows", "max_channels", (*types, "int64"))
         arguments.append(inner)
     width = int(extent[1, 2])
     cost = maxima.size * math.prod(extent[2].tolist())
@@ -277,12 +277,12 @@ def _place(dst: Array, src: Array, index: Array, out: tuple[int, ...], inner: in
     invalid = np.zeros(planes, np.int64)
     unit = f"uint{8 * src.itemsize}*"
     types = (unit, unit, "int64*", "int64*", *("int64",) * 4)
-    arguments = [_address(array) for array in (dst, src, index, invalid)]
+    arguments = [entry.address(array) for array in (dst, src, index, invalid)]
     arguments += [plane, src.size // planes]
     if inner == 1:
-        kernel, bands = _kernel("place_planes", types), planes
+        kernel, bands = entry.kernel("windows", "place_planes", types), planes
     else:
-        kernel, bands = _kernel("place_channels", (*types, "int64", "int64")), inner
+        kernel, bands = entry.kernel("windows", "place_channels", (*types, "int64", "int64")), inner
         arguments += [inner, planes // inner]
     threads.in_bands(lambda low, high: kernel(*arguments, low, high), bands, dst.size)
     if invalid.any():
@@ -295,7 +295,7 @@ def _place(dst: Array, src: Array, index: Array, out: tuple[int, ...], inner: in
 def _order(array: Array, axes: int) -> tuple[tuple[int, ...], int]:
     """Return the order of axes in which to work, and how many channels lie beside each other in it."""
     batched = array.ndim == axes + 2
-    order = _memory_order(array if batched else array[None])
+    order = memory_order(array if batched else array[None])
     inner = array.shape[-1 - axes] if order[-1] == 1 else 1
     return (order if batched else tuple(axis - 1 for axis in order[1:])), inner
 
@@ -337,13 +337,3 @@ def _check_shape(array: Array, axes: int, filled: tuple[int, ...]) -> None:
 def _check_dtype(array: Array, allowed: tuple[str, ...]) -> None:
     if array.dtype.name not in allowed:
         raise NotImplementedError(f"input must be one of {', '.join(allowed)}, got {array.dtype}")
-
-
-def _kernel(name: str, types: tuple[str, ...]) -> Callable[..., None]:
-    from resample.kernels import store  # imports llvmlite, which a process that pools nothing need not wait for
-
-    return store.kernel("resample.kernels.windows", name, types)
-
-
-def _address(array: Array) -> int:
-    return int(array.ctypes.data)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from resample import threads
-from resample.arrays import Array, borrowed
-from resample.interpolate import _memory_order
+from resample.arrays import Array, borrowed, memory_order
+from resample.kernels import entry
 
 DTYPES = (
     *("float16", "float32", "float64"),
@@ -51,7 +51,7 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Any:
         raise RuntimeError(f"upscale_factor ** 2 = {r * r} must divide the channels, got input of shape {array.shape}")
     n, c = math.prod(lead), channels // (r * r)
     src = array.reshape(n, channels, height, width)
-    order = _memory_order(src)
+    order = memory_order(src)
     dst = _empty((n, c, height * r, width * r), array.dtype, order)
     channelwise = src.reshape(n, c, r, r, height, width).transpose(0, 1, 4, 2, 5, 3)
     _rearrange(dst.reshape(n, c, height, r, width, r), channelwise, order)
@@ -82,7 +82,7 @@ def pixel_unshuffle(input: Any, downscale_factor: int) -> Any:
         raise RuntimeError(f"downscale_factor = {r} must divide height and width, got input of shape {array.shape}")
     n, height, width = math.prod(lead), height // r, width // r
     src = array.reshape(n, c, height * r, width * r)
-    order = _memory_order(src)
+    order = memory_order(src)
     dst = _empty((n, c * r * r, height, width), array.dtype, order)
     channelwise = dst.reshape(n, c, r, r, height, width).transpose(0, 1, 4, 2, 5, 3)
     _rearrange(channelwise, src.reshape(n, c, height, r, width, r), order)
@@ -124,11 +124,9 @@ def _rearrange(dst: Array, src: Array, order: tuple[int, ...]) -> None:
     if dst.shape[-1] == 1 or not src.flags.aligned or any(stride % size for stride in src.strides):
         dst[...] = src
         return
-    from resample.kernels import store  # imports llvmlite, which a process that moves nothing need not wait for
-
     pointer = f"{_UNITS[size]}*"
     tables = np.array([src.shape, [n // size for n in dst.strides], [n // size for n in src.strides]], np.int64)
     types = (pointer, pointer, "int64*", "int64*", "int64*", "int64", "int64")
-    kernel = store.kernel("resample.kernels.pixels", "rearrange", types)
-    places = [int(array.ctypes.data) for array in (dst, src, *tables)]
+    kernel = entry.kernel("pixels", "rearrange", types)
+    places = [entry.address(array) for array in (dst, src, *tables)]
     threads.in_bands(lambda low, high: kernel(*places, low, high), math.prod(src.shape[:4]), src.size)

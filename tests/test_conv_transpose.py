@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
-import functools
 import importlib
 import itertools
 import math
-import mmap
 import re
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as reference
+from conftest import Guarded
 from hypothesis import given, settings
 
 from resample import threads
@@ -325,39 +322,7 @@ def test_the_quicker_way_is_chosen() -> None:
     assert not chosen(1, 8, 8, 2, 8, 40)  # fewer taps than phases
 
 
-def test_kernels_stay_inside_their_buffers(way: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run them on buffers that end, or begin, at a page that may not be touched."""
-    if not sys.platform.startswith("linux"):
-        pytest.skip("needs mprotect")
-    libc = ctypes.CDLL(None, use_errno=True)
-    page, placed = mmap.PAGESIZE, []
-
-    def guarded(at_end: bool, array: np.ndarray) -> int:
-        extent = 1 + sum((n - 1) * step for n, step in zip(array.shape, array.strides, strict=True)) // array.itemsize
-        flat = np.lib.stride_tricks.as_strided(array, (extent,), (array.itemsize,))
-        length = -(-flat.nbytes // page) * page
-        memory = mmap.mmap(-1, length + 2 * page)
-        start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-        offset = page + (length - flat.nbytes if at_end else 0)
-        copy = np.frombuffer(memory, array.dtype, flat.size, offset)
-        copy[:] = flat
-        for guard in (start, start + page + length):
-            assert libc.mprotect(ctypes.c_void_p(guard), page, 0) == 0
-        placed.append((flat, copy))
-        return start + offset
-
-    def kernel_of(name: str, arguments: tuple[str, ...]) -> Callable[..., None]:
-        compiled = original(name, arguments)
-
-        def run(*numbers: int) -> None:
-            compiled(*numbers)
-            for flat, copy in placed:
-                flat[:] = copy
-            placed.clear()
-
-        return run
-
-    original = conv_transpose._kernel
+def test_kernels_stay_inside_their_buffers(way: bool, guarded: Guarded) -> None:
     shapes = [(1, 1, 1, 4), (2, 3, 3, 3), (1, 9, 2, 2), (3, 5, 1, 1)]
     numbers = list(itertools.product((1, 2, 3), (0, 1), (1, 2), shapes))
     for stride, padding, dilation, (images, out_channels, kernel, width) in numbers:
@@ -368,10 +333,7 @@ def test_kernels_stay_inside_their_buffers(way: bool, monkeypatch: pytest.Monkey
         options = {"stride": stride, "padding": padding, "dilation": dilation}
         expected = conv_transpose2d(*arrays, **options)
         for at_end in (True, False):
-            with monkeypatch.context() as patch:
-                patch.setattr(conv_transpose, "_address", functools.partial(guarded, at_end))
-                patch.setattr(conv_transpose, "_kernel", kernel_of)
-                patch.setattr(threads, "_count", 1)
+            with guarded(at_end):
                 np.testing.assert_array_equal(conv_transpose2d(*arrays, **options), expected)
 
 

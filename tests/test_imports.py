@@ -20,7 +20,7 @@ LAYERS = [
     ["resample.interpolate", "resample.conv_transpose", "resample.pooling", "resample.shuffle"],
     ["resample.apply"],
     ["resample.kernels.cpu"],
-    ["resample.kernels.tables"],
+    ["resample.kernels.tables", "resample.kernels.entry"],
     ["resample.kernels.store"],
     ["resample.kernels.compile"],
     [

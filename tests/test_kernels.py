@@ -6,11 +6,13 @@ import itertools
 
 import numpy as np
 import pytest
+from conftest import Guarded
 
 import resample
 import resample.functional as F
 from resample.apply import apply
 from resample.interpolate import Axis, plan
+from resample.kernels import cpu, store
 from resample.taps import Taps
 
 CASES = [("bilinear", False), ("bicubic", False), ("bilinear", True), ("bicubic", True), ("lanczos", True)]
@@ -98,3 +100,62 @@ def test_threads_do_not_change_bits() -> None:
 def test_a_row_of_minus_zero_stays_so() -> None:
     result = F.interpolate(np.full((1, 1, 5, 5), -0.0, np.float32), size=(9, 9), mode="bilinear")
     assert np.signbit(result).all()
+
+
+@pytest.mark.parametrize("shuffle", [0, 16, 64])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize(("mode", "antialias"), CASES)
+def test_fast_bytes_are_plain_bytes(
+    mode: str, antialias: bool, channels: int, shuffle: int, monkeypatch: pytest.MonkeyPatch, guarded: Guarded
+) -> None:
+    """Each width of shuffle gives the naive loop's bytes, really runs, and stays inside its buffers."""
+    if shuffle > store.shuffle_bytes():
+        pytest.skip(f"this processor has no shuffle of {shuffle} bytes")
+    rng = np.random.default_rng(6)
+    ran = []
+    monkeypatch.setattr(cpu, "window", lambda: shuffle)
+    contract_rows = cpu._contract_rows
+    monkeypatch.setattr(cpu, "_contract_rows", lambda *arguments: (ran.append(1), contract_rows(*arguments)))
+    sizes = [
+        ((9, 70), (21, 143)),
+        ((40, 131), (17, 66)),
+        ((5, 100), (5, 190)),
+        ((30, 64), (7, 64)),
+        ((33, 90), (12, 67)),
+    ]
+    for (h, w), (height, width) in sizes:
+        src = rng.integers(0, 256, (2, h, w, channels), np.uint8)
+        axes = {
+            axis: plan(Axis(mode, n_in, n_out, None, False, antialias, "uint8", False))
+            for axis, n_in, n_out in ((1, h, height), (2, w, width))
+        }
+        tables = {axis: table for axis, table in axes.items() if table is not None}
+        expected = src
+        for axis in sorted(tables, reverse=True):
+            expected = naive(expected, axis, tables[axis])
+        for at_end in (True, False):
+            with guarded(at_end):
+                np.testing.assert_array_equal(apply(src, tables), expected)
+    assert bool(ran) == (shuffle > 0)
+
+
+def test_every_ratio_of_bytes_is_the_naive_loop() -> None:
+    """Windows hold few taps of far neighbours, and at some ratio none: then the plain kernel serves."""
+    rng = np.random.default_rng(7)
+    for n_in, n_out in [(100, 99), (128, 100), (200, 70), (300, 64), (600, 70), (1000, 65), (2000, 64), (3000, 30)]:
+        for mode, antialias in CASES:
+            src = rng.integers(0, 256, (3, n_in, 3), np.uint8)
+            table = plan(Axis(mode, n_in, n_out, None, False, antialias, "uint8", False))
+            assert table is not None
+            np.testing.assert_array_equal(apply(src, {1: table}), naive(src, 1, table))
+            turned = np.ascontiguousarray(src.transpose(1, 0, 2).repeat(9, axis=1))
+            np.testing.assert_array_equal(apply(turned, {0: table}), naive(turned, 0, table))
+
+
+def test_views_that_are_not_aligned() -> None:
+    rng = np.random.default_rng(8)
+    memory = rng.integers(0, 256, 1 + 50 * 70 * 3, np.uint8)
+    odd = memory[1:].reshape(1, 50, 70, 3).transpose(0, 3, 1, 2)
+    for size in [(99, 121), (20, 30)]:
+        expected = F.interpolate(odd.copy(), size=size, mode="bilinear", antialias=True)
+        np.testing.assert_array_equal(F.interpolate(odd, size=size, mode="bilinear", antialias=True), expected)

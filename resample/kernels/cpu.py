@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from resample import threads
 from resample.arrays import Array
-from resample.kernels import tables
+from resample.kernels import entry, tables
 from resample.taps import Taps
 
 _EXTENT = ("int64",) * 7  # n_in, n_out, inner, outer_low, outer_high, low, high
@@ -23,19 +23,6 @@ SHORT_INNER = 16
 
 # a byte costs a fast kernel so much less than a value costs a plain one, which is what bands are sized by
 FAST_BYTES = 4
-
-
-@cache
-def kernel(module: str, name: str, arguments: tuple[str, ...]) -> Callable[..., None]:
-    """Return a kernel of `resample.kernels`, compiled for these types; see `store.kernel`."""
-    from resample.kernels import store  # imports llvmlite, which a process that resizes nothing need not wait for
-
-    return store.kernel(f"resample.kernels.{module}", name, arguments)
-
-
-def address(array: Array) -> int:
-    """Return where the array's data begins, as kernels take it."""
-    return int(array.ctypes.data)
 
 
 @cache
@@ -111,17 +98,22 @@ def contract(dst: Array, src: Array, axes: Mapping[int, Taps]) -> None:
 
 def _contract_rows(dst: Array, src: Array, rows: Rows) -> None:
     numbers, place = ("int64",), ("int64*",)
-    call = kernel(
+    call = entry.kernel(
         "rows",
         f"contract_{window()}",
         (*("uint8*",) * 3, *place * 3, "uint8*", "int16*", *numbers * 4, *place * 2, "int32*", *numbers * 10),
     )
     width = rows.width or tables.Width(0, *(np.empty(0, np.uint8),) * 4)
     groups, units = width.base.shape if rows.width else (0, 0)
-    across = [*map(address, width[1:]), groups, units, width.outputs, rows.precision]
+    across = [*map(entry.address, width[1:]), groups, units, width.outputs, rows.precision]
     if rows.height is not None:
         pairs = tables.heights(rows.height)
-        along = [address(rows.height.start), address(rows.height.length), address(pairs), pairs.shape[1]]
+        along = [
+            entry.address(rows.height.start),
+            entry.address(rows.height.length),
+            entry.address(pairs),
+            pairs.shape[1],
+        ]
         along.append(rows.height.precision)
         depth = rows.height.n_taps
     else:
@@ -132,7 +124,9 @@ def _contract_rows(dst: Array, src: Array, rows: Rows) -> None:
         ring = np.empty(depth * pitch if rows.width else 0, np.uint8)
         place = np.empty(depth + 1, np.int64)
         extent = [rows.n_in, rows.n_out, rows.row_in, rows.row_out, pitch, depth, low, high]
-        call(address(dst), address(src), address(ring), address(place), *across, *along, *extent)
+        call(
+            entry.address(dst), entry.address(src), entry.address(ring), entry.address(place), *across, *along, *extent
+        )
 
     threads.in_bands(band, rows.planes * rows.n_out, dst.size // FAST_BYTES)
 
@@ -141,14 +135,14 @@ def _contract_plain(dst: Array, src: Array, axis: int, taps: Taps) -> None:
     outer, inner = math.prod(src.shape[:axis]), math.prod(src.shape[axis + 1 :])
     if taps.selects:
         unit, inner = _units(inner * src.itemsize)
-        call = kernel("loops", "select", (f"{unit}*", f"{unit}*", "int64*", *_EXTENT))
-        arguments = [address(dst), address(src), address(taps.start)]
+        call = entry.kernel("loops", "select", (f"{unit}*", f"{unit}*", "int64*", *_EXTENT))
+        arguments = [entry.address(dst), entry.address(src), entry.address(taps.start)]
     else:
         value, weight = src.dtype.name, _WEIGHT[src.dtype.name]
         name = "contract_pixels" if inner < SHORT_INNER else "contract_rows"
         pointers = (f"{value}*", f"{value}*", "int64*", "int64*", f"{weight}*")
-        call = kernel("loops", name, (*pointers, "int64", "int64", *_EXTENT))
-        arrays = map(address, (dst, src, taps.start, taps.length, taps.weight))
+        call = entry.kernel("loops", name, (*pointers, "int64", "int64", *_EXTENT))
+        arrays = map(entry.address, (dst, src, taps.start, taps.length, taps.weight))
         arguments = [*arrays, taps.n_taps, taps.precision]
     arguments += [taps.n_in, taps.n_out, inner]
     if outer >= taps.n_out or outer >= 4 * threads.get_num_threads():

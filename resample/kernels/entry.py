@@ -1,0 +1,22 @@
+"""What a caller of kernels needs: a compiled function, and addresses to give it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+from resample.arrays import Array
+
+
+@cache
+def kernel(module: str, name: str, types: tuple[str, ...]) -> Callable[..., None]:
+    """Return function `name` of `resample.kernels.module`, compiled for arguments of these types; see `store`."""
+    from resample.kernels import store  # imports llvmlite, which a process that computes nothing need not wait for
+
+    return store.kernel(f"resample.kernels.{module}", name, types)
+
+
+def address(array: Array) -> int:
+    """Return where the data of an array begins, which is how kernels take it."""
+    place: int = array.__array_interface__["data"][0]
+    return place
