@@ -38,7 +38,7 @@ def conv_transpose(
             uint32, int32, float16, float32 or float64. Palettes and bilevel pictures are widened as by `resize`.
         weight: (channels, C_out // groups, kH, kW); or (1, 1, kH, kW), which serves each channel by itself. The result
             for a PIL image has its mode if it has as many channels, else it is L, RGB or RGBA.
-        bias: (C_out,), for integers in units of the dtype's largest value, so that a layer that was trained on values
+        bias: (C_out,), or (1,) beside a weight for each channel; for integers in units of the dtype's largest value, so that a layer that was trained on values
             from 0 to 1 fits.
         stride, padding, output_padding, groups, dilation: as of `resample.functional.conv_transpose2d`; vertical first.
 
@@ -56,12 +56,15 @@ def conv_transpose(
     array, give_back = picture.borrowed_pixels(image)
     samples = planes(picture.widened(array))
     kernel = borrowed("weight", weight)[0].astype(samples.dtype)
-    if kernel.shape[:2] == (1, 1):
+    weight_serves_all = kernel.shape[:2] == (1, 1)
+    if weight_serves_all:
         groups = samples.shape[1]
         kernel = np.repeat(kernel, groups, axis=0)
     if bias is not None:
         unit = np.iinfo(array.dtype).max if array.dtype.kind in "iu" else 1
         bias = (borrowed("bias", bias)[0] * unit).astype(samples.dtype)
+        if weight_serves_all and bias.shape == (1,):
+            bias = np.repeat(bias, groups)
     result = conv_transpose2d(samples, kernel, bias, stride, padding, output_padding, groups, dilation)
     ndim = 2 if array.ndim == 2 and result.shape[1] == 1 else 3
     return give_back(picture.rounded(pixels_of(result, ndim), array.dtype))

@@ -73,6 +73,12 @@ def test_kind_and_dtype_are_kept(dtype: str, shape: tuple[int, ...]) -> None:
     np.testing.assert_array_equal(result, np.repeat(np.repeat(pixels, 2, axis=0), 2, axis=1))
 
 
+def test_one_weight_and_bias_serve_every_channel() -> None:
+    pixels = rng.integers(0, 200, (5, 6, 3), np.uint8)
+    result = resample.conv_transpose(pixels, np.ones((1, 1, 1, 1)), np.array([0.1]))
+    np.testing.assert_array_equal(result, np.rint(pixels + 25.5))
+
+
 def test_two_channels_are_no_picture() -> None:
     with pytest.raises(ValueError, match="weight must give a picture of 8 bits 1, 3 or 4 channels"):
         resample.conv_transpose(picture("car.jpg"), np.zeros((3, 2, 2, 2)))

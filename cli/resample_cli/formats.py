@@ -21,6 +21,9 @@ EXTENSIONS = {
     ".j2k": "JPEG2000",
 }
 
+# Extensions of the formats that are written with every value as it is.
+EXACT = tuple(ending for ending, name in EXTENSIONS.items() if name in ("PNG", "TIFF", "BMP", "PPM"))
+
 # An allow-list: the parsers of these formats are the fuzzed ones, and none starts another program.
 FORMATS = tuple(dict.fromkeys(EXTENSIONS.values()))
 

@@ -5,13 +5,33 @@ from __future__ import annotations
 from resample_cli.messages import UsageError
 from resample_cli.parser import Options
 
+Size = tuple[int, int]
+
+
+def shown(size: Size) -> str:
+    """Return a size as it is written everywhere: 640x424."""
+    return f"{size[0]}x{size[1]}"
+
+
+def check_pixels(size: tuple[float, float], max_pixels: int) -> None:
+    """Refuse an output that is too large.
+
+    Raises:
+        UsageError: it has more pixels than --max-pixels.
+    """
+    if size[0] * size[1] > max_pixels:
+        raise UsageError(
+            f"an output of {size[0]:.12g}x{size[1]:.12g} has more than {max_pixels} pixels: choose a smaller size "
+            "or raise the limit with --max-pixels"
+        )
+
 
 def _in_proportion(side: int, numerator: int, denominator: int) -> int:
     return max(1, (2 * side * numerator + denominator) // (2 * denominator))
 
 
-def output_size(options: Options, width: int, height: int) -> tuple[int, int]:
-    """Return (width, height) of the output for an upright picture of that size.
+def output_size(options: Options, width: int, height: int) -> Size:
+    """Return (width, height) of the resized output for an upright picture of that size.
 
     Raises:
         UsageError: a side would be 0, or there would be more pixels than --max-pixels.
@@ -28,20 +48,16 @@ def output_size(options: Options, width: int, height: int) -> tuple[int, int]:
         wanted_width, wanted_height = options.size or (None, None)
         new_width = wanted_width or _in_proportion(width, wanted_height or 1, height)
         new_height = wanted_height or _in_proportion(height, wanted_width or 1, width)
-    if new_width * new_height > options.max_pixels:
-        wanted = f"{new_width:.12g}x{new_height:.12g}"
-        raise UsageError(
-            f"an output of {wanted} has more than {options.max_pixels} pixels: choose a smaller size "
-            "or raise the limit with --max-pixels"
-        )
+    # before int(), which would not take infinity
+    check_pixels((new_width, new_height), options.max_pixels)
     size = int(new_width), int(new_height)
     if min(size) < 1:
-        raise UsageError(f"--scale makes an output of {size[0]}x{size[1]}: both sides must be 1 or more")
+        raise UsageError(f"--scale makes an output of {shown(size)}: both sides must be 1 or more")
     return size
 
 
-def size_label(options: Options, size: tuple[int, int]) -> str:
+def size_label(options: Options, size: Size) -> str:
     """Return what the name of the output says about its size: 2x, 2x1.5x (horizontal, vertical) or 640x424."""
     if options.scale is None:
-        return f"{size[0]}x{size[1]}"
+        return shown(size)
     return "".join(f"{factor:.12g}x" for factor in dict.fromkeys(options.scale))

@@ -1,11 +1,11 @@
-"""The file that is written: its name, and how it appears whole or not at all."""
+"""The files that are written: their names, and how they appear whole and together, or not at all."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from resample_cli.formats import EXTENSIONS, extension
 from resample_cli.messages import Failure
@@ -21,6 +21,11 @@ def default_path(source: str, label: str, file_format: str | None) -> str:
         own = [known for known, name in EXTENSIONS.items() if name == file_format]
         root, ending = source, own[0] if own else ".jpg"
     return f"{root}@{label}{ending}"
+
+
+def span(paths: Sequence[str]) -> str:
+    """Return how one line names several files."""
+    return paths[0] if len(paths) == 1 else f"{paths[0]} ... {paths[-1]}"
 
 
 def check_target(path: str, source: str, overwrite: bool) -> None:
@@ -43,28 +48,53 @@ def check_target(path: str, source: str, overwrite: bool) -> None:
 
 
 @contextlib.contextmanager
-def whole_file(path: str, overwrite: bool) -> Iterator[str]:
-    """Give the path of an empty file beside `path`, and rename it to `path` if the block succeeds, else remove it.
+def whole_files(paths: Sequence[str], overwrite: bool) -> Iterator[list[str]]:
+    """Give paths of empty files beside `paths`, and rename all to `paths` if the block succeeds, else remove them.
+
+    If one cannot be renamed, those before it are removed again. Files that they replaced come back, where the file
+    system has hard links.
 
     Raises:
-        Failure: the file cannot be made, or `path` appeared meanwhile and may not be overwritten.
+        Failure: one of `paths` appeared meanwhile and may not be overwritten.
+        OSError: a file cannot be made or renamed.
     """
+    with contextlib.ExitStack() as leaving:
+        temporaries = [_beside(path) for path in paths]
+        for temporary in temporaries:
+            leaving.callback(_remove, temporary)
+            # not the tempfile module: its files are 0600, and here the umask rules
+            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        yield temporaries
+        with contextlib.ExitStack() as undo:
+            for temporary, path in zip(temporaries, paths, strict=True):
+                if overwrite and os.path.lexists(path):
+                    kept = _beside(path)
+                    leaving.callback(_remove, kept)
+                    with contextlib.suppress(OSError, AttributeError, NotImplementedError):
+                        os.link(path, kept, follow_symlinks=False)
+                        undo.callback(os.replace, kept, path)
+                    _replace(temporary, path)
+                else:
+                    (_replace if overwrite else _publish_new)(temporary, path)
+                    undo.callback(_remove, path)
+            undo.pop_all()
+
+
+def _beside(path: str) -> str:
     # The same extension, because Pillow finds the one module to import by it; short, because `path` may be long.
     name = f".resample-{os.getpid()}-{os.urandom(4).hex()}{extension(path)}"
-    temporary = os.path.join(os.path.dirname(path), name)
-    try:
-        # not the tempfile module: its files are 0600, and here the umask rules
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        yield temporary
-        if overwrite:
-            with contextlib.suppress(FileNotFoundError):
-                os.chmod(temporary, stat.S_IMODE(os.stat(path).st_mode) & 0o777)
-            os.replace(temporary, path)
-        else:
-            _publish_new(temporary, path)
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
+    return os.path.join(os.path.dirname(path), name)
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+
+
+def _replace(temporary: str, path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.chmod(temporary, stat.S_IMODE(os.stat(path).st_mode) & 0o777)
+    os.replace(temporary, path)
 
 
 def _publish_new(temporary: str, path: str) -> None:

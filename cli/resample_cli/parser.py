@@ -8,49 +8,33 @@ import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from resample_cli.formats import EXTENSIONS, extension
+from resample_cli.formats import EXACT, EXTENSIONS, extension
+from resample_cli.manual import DESCRIPTION, EPILOG, USAGE
 from resample_cli.messages import UsageError
-
-MODES = ("nearest", "nearest-exact", "bilinear", "bicubic", "area", "lanczos")
-ALIGNING_MODES = ("bilinear", "bicubic")
-ANTIALIASING_MODES = ("bilinear", "bicubic", "lanczos")
+from resample_cli.modes import (
+    ALIGNING_MODES,
+    ANTIALIASING_MODES,
+    CONV_TRANSPOSE,
+    KERNELS,
+    LAYER_MODES,
+    MAX_KERNEL_STRIDE,
+    MODES,
+    MODES_OF,
+    PIXEL_SHUFFLE,
+    PIXEL_UNSHUFFLE,
+)
 
 # A 100-megapixel photograph can be doubled. Pillow then holds 2 GB of pixels.
 MAX_PIXELS = 500_000_000
 
-DESCRIPTION = "Resize a picture to the pixels that torch computes, without torch."
-
-EPILOG = f"""\
-sizes:
-  Both --size and --scale name the horizontal side first: WIDTHxHEIGHT. (In Python, resample.resize takes
-  (height, width), as torch does.) Sizes refer to the picture as it is seen, after its EXIF orientation.
-  With --scale a side becomes int(side * S), and pixels lie where torch's scale_factor puts them.
-  A side that is left out keeps the proportion, rounded to the nearest pixel, at least 1.
-
-output:
-  The name is made from the size asked for: car@2x.jpg, car@2x1.5x.jpg (two factors), car@640x424.jpg.
-  The extension decides the format: {" ".join(EXTENSIONS)}
-  The file appears whole or not at all. An existing file is kept unless --overwrite is given; the input always is.
-  Orientation is applied; ICC profile, EXIF, XMP and resolution are kept where the format has room for them.
-  Of an animation or of several pages the first is written, and a warning says so.
-
-examples:
-  resample car.jpg --scale 2 --mode bilinear       write car@2x.jpg
-  resample car.jpg --scale 2,1.5                   twice as wide, one and a half times as high
-  resample car.jpg --size 1400x928 -o big.png      exactly 1400 wide and 928 high
-  resample car.jpg --size 640                      640 wide, height in proportion (also: --size x480)
-  resample scan.tif --max-side 1024 --mode bicubic
-  resample --scale 2 -- -odd-name.jpg              a name that starts with - comes last, after --
-
-exit status: 0 done, 1 the picture could not be read or written, 2 wrong usage or a size out of bounds,
-130 interrupted. Messages go to stderr.
-"""
-
 
 class Options(argparse.Namespace):
-    """What the command line asks for; `size` is (width, height), None for a side that keeps the proportion."""
+    """What the command line asks for.
 
-    input: str
+    Pairs are (horizontal, vertical); in `size` None stands for a side that keeps the proportion.
+    """
+
+    inputs: list[str]
     output: str | None
     scale: tuple[float, float] | None
     size: tuple[int | None, int | None] | None
@@ -58,12 +42,24 @@ class Options(argparse.Namespace):
     height: int | None
     max_side: int | None
     mode: str
-    align_corners: bool
+    align_corners: bool | None
     antialias: bool | None
-    alpha: str
+    alpha: str | None
+    kernel: str | None
+    weights: tuple[str, str | None] | None
+    stride: tuple[int, int] | None
+    padding: tuple[int, int] | None
+    output_padding: tuple[int, int] | None
+    dilation: tuple[int, int] | None
+    groups: int | None
+    factor: int | None
     quality: int | None
     overwrite: bool
     max_pixels: int
+
+    @property
+    def input(self) -> str:
+        return self.inputs[0]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -106,6 +102,25 @@ def _whole(text: str) -> int:
     return value
 
 
+def _pair(least: int) -> Any:
+    def check(text: str) -> tuple[int, int]:
+        parts = text.split(",")
+        if len(parts) > 2 or not all(re.fullmatch("[0-9]{1,9}", part) and int(part) >= least for part in parts):
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is not one whole number from {least} on (to 9 digits), or two, HORIZONTAL,VERTICAL"
+            )
+        return int(parts[0]), int(parts[-1])
+
+    return check
+
+
+def _weights(text: str) -> tuple[str, str | None]:
+    match = re.fullmatch(r"(.+?\.(?:npy|safetensors))(?::(.+))?", text, re.DOTALL | re.IGNORECASE)
+    if not match or (match[2] and extension(match[1]) == ".npy"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not FILE.npy, FILE.safetensors or FILE.safetensors:NAME")
+    return match[1], match[2]
+
+
 def _quality(text: str) -> int:
     value = int(text) if re.fullmatch("[0-9]{1,3}", text) else 0
     if not 1 <= value <= 100:
@@ -139,14 +154,14 @@ def _output(text: str) -> str:
 def _build() -> _Parser:
     parser = _Parser(
         prog="resample",
-        usage="resample INPUT (--scale S | --size WxH | --width W | --height H | --max-side N) [options]",
+        usage=USAGE,
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("input", metavar="INPUT", help="the picture to read")
+    add("inputs", metavar="INPUT", nargs="+", help="the picture to read; for pixel-shuffle, the phases in their order")
     add("-o", "--output", metavar="FILE", type=_output, help="where to write (default: beside the input)")
     new_size = parser.add_argument_group("new size, one of")
     add = new_size.add_argument
@@ -157,10 +172,16 @@ def _build() -> _Parser:
     add("--max-side", metavar="N", type=_whole, help="the longer side becomes N, larger or smaller, in proportion")
     method = parser.add_argument_group("method")
     add = method.add_argument
-    add("--mode", type=_one_of(*MODES), default="bilinear", help=f"{', '.join(MODES)} (default: bilinear)")
+    add(
+        "--mode",
+        type=_one_of(*MODES, *LAYER_MODES),
+        default="bilinear",
+        help=f"{', '.join(MODES)} (default: bilinear); or, without a new size, {', '.join(LAYER_MODES)}",
+    )
     add(
         "--align-corners",
-        action="store_true",
+        action="store_const",
+        const=True,
         help=f"corner pixels of both pictures coincide ({', '.join(ALIGNING_MODES)})",
     )
     add(
@@ -173,10 +194,20 @@ def _build() -> _Parser:
         "--alpha",
         metavar="HOW",
         type=_one_of("premultiplied", "straight"),
-        default="premultiplied",
         help="premultiplied (default): colours weighted by alpha, no dark fringes; straight: each channel by itself, "
         "as torch does",
     )
+    layer = parser.add_argument_group("transposed convolution; a pair is HORIZONTAL,VERTICAL, one number is for both")
+    add = layer.add_argument
+    add("--kernel", metavar="K", type=_one_of(*KERNELS), help=f"weights that interpolate: {', '.join(KERNELS)}")
+    add("--weights", metavar="FILE[:NAME]", type=_weights, help="weights from a .safetensors or .npy file")
+    add("--stride", metavar="N[,N]", type=_pair(1), help="distance between the outputs of neighbours (default: 1)")
+    add("--padding", metavar="N[,N]", type=_pair(0), help="cut off so many outputs at all edges (default: 0)")
+    add("--output-padding", metavar="N[,N]", type=_pair(0), help="cut off fewer at the right and bottom (default: 0)")
+    add("--dilation", metavar="N[,N]", type=_pair(1), help="distance between the outputs of weights (default: 1)")
+    add("--groups", metavar="N", type=_whole, help="groups of channels that do not mix (default: 1)")
+    shuffle = parser.add_argument_group("pixel-unshuffle, pixel-shuffle")
+    shuffle.add_argument("--factor", metavar="R", type=_whole, help="R * R phases (pixel-shuffle can count them)")
     rest = parser.add_argument_group("other")
     add = rest.add_argument
     add("--quality", metavar="Q", type=_quality, help="1-100, for JPEG, WebP and AVIF (default: 90)")
@@ -200,6 +231,27 @@ def parse(argv: Sequence[str]) -> Options:
         SystemExit: help or the version was asked for, and printed.
     """
     options = _build().parse_args(argv, Options())
+    _check_modes(options)
+    if options.mode in MODES:
+        _check_resizing(options)
+    elif options.mode == CONV_TRANSPOSE:
+        _check_convolution(options)
+    else:
+        _check_shuffling(options)
+    return options
+
+
+def _check_modes(options: Options) -> None:
+    for option, modes in MODES_OF.items():
+        value = getattr(options, option.removeprefix("--").removeprefix("no-").replace("-", "_"))
+        given = value is False if option.startswith("--no-") else value not in (None, False)
+        if given and options.mode not in modes:
+            raise UsageError(f"{option} goes with --mode {', '.join(modes)}, not {options.mode}")
+    if len(options.inputs) > 1 and options.mode != PIXEL_SHUFFLE:
+        raise UsageError(f"--mode {options.mode} takes one INPUT, got {' and '.join(options.inputs)}")
+
+
+def _check_resizing(options: Options) -> None:
     sides = ("--width/--height", options.width or options.height)
     ways = (("--scale", options.scale), ("--size", options.size), sides, ("--max-side", options.max_side))
     given = [name for name, value in ways if value is not None]
@@ -208,10 +260,39 @@ def parse(argv: Sequence[str]) -> Options:
         raise UsageError(f"the new size takes one of --scale, --size, --width/--height, --max-side: {found}")
     if options.size is None and (options.width or options.height):
         options.size = options.width, options.height
-    if options.align_corners and options.mode not in ALIGNING_MODES:
-        raise UsageError(f"--align-corners goes with --mode {' or '.join(ALIGNING_MODES)}, not {options.mode}")
-    if options.antialias and options.mode not in ANTIALIASING_MODES:
-        raise UsageError(f"--antialias goes with --mode {', '.join(ANTIALIASING_MODES)}, not {options.mode}")
     if options.antialias is False and options.mode == "lanczos":
         raise UsageError("--no-antialias does not go with --mode lanczos, which always has it")
-    return options
+
+
+def _check_convolution(options: Options) -> None:
+    if (options.kernel is None) == (options.weights is None):
+        raise UsageError(
+            f"--mode {CONV_TRANSPOSE} takes --kernel or --weights: {'not both' if options.kernel else 'none is given'}"
+        )
+    if options.kernel and options.groups:
+        raise UsageError("--groups does not go with --kernel, which takes each channel by itself")
+    if options.kernel and not options.stride:
+        raise UsageError("--kernel enlarges by --stride, which is not given")
+    stride, dilation = options.stride or (1, 1), options.dilation or (1, 1)
+    if options.kernel and max(stride) > MAX_KERNEL_STRIDE:
+        raise UsageError(f"--stride with --kernel is at most {MAX_KERNEL_STRIDE}, got {max(stride)}")
+    for extra, *steps in zip(options.output_padding or (0, 0), stride, dilation, strict=True):
+        if extra >= max(steps):
+            raise UsageError(f"--output-padding must be less than --stride or --dilation on its side, got {extra}")
+
+
+def _check_shuffling(options: Options) -> None:
+    if options.output and extension(options.output) not in EXACT:
+        raise UsageError(
+            f"--mode {options.mode} is without loss: {options.output} must end in one of {' '.join(EXACT)}"
+        )
+    if options.mode == PIXEL_UNSHUFFLE:
+        if not options.factor:
+            raise UsageError(f"--mode {PIXEL_UNSHUFFLE} takes --factor, which is not given")
+        return
+    if not options.output:
+        raise UsageError(f"--mode {PIXEL_SHUFFLE} takes --output, which is not given")
+    count, factor = len(options.inputs), options.factor or math.isqrt(len(options.inputs))
+    if count != factor**2:
+        wanted = f"with --factor {factor} takes {factor**2}" if options.factor else "takes R * R"
+        raise UsageError(f"--mode {PIXEL_SHUFFLE} {wanted} INPUTs, got {count}")

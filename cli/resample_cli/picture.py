@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import math
-import os
-import stat
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
+from resample_cli import output
 from resample_cli.formats import EXTENSIONS, FORMATS, METADATA, MODES, QUALITY, WIDER, extension
-from resample_cli.messages import Failure, UsageError, reason, warn_of_loss
+from resample_cli.geometry import Size
+from resample_cli.inputs import check_source
+from resample_cli.messages import Failure, UsageError, failing_as, reason, silent_libraries, warn_of_loss
 
 # Pillow's limit is replaced by --max-pixels, checked in open_picture.
 Image.MAX_IMAGE_PIXELS = None
@@ -29,6 +31,60 @@ STORAGE_TAGS = (*range(254, 260), 262, 266, 273, *range(277, 281), 284, 317, *ra
 STORAGE_TAGS += (*range(512, 522), *range(529, 533), 34675)
 
 
+class Source(NamedTuple):
+    """A picture that was read."""
+
+    picture: Image.Image
+    """Decoded and upright."""
+    file_format: str | None
+    output_size: Size
+    """(width, height) of what will be made of it."""
+    metadata: dict[str, Any]
+    """What belongs to a picture of that size besides pixels; see `metadata`."""
+
+
+def read(path: str, max_pixels: int, plan: Callable[[Size, str | None], Size]) -> Source:
+    """Return the picture of a file.
+
+    Args:
+        path: of the file.
+        max_pixels: how many pixels the picture may have.
+        plan: returns the size of the output for the upright size and the format of the picture. It is called before
+            anything is decoded, so that it can refuse, and perhaps once more, if EXIF is found behind the pixels.
+
+    Raises:
+        Failure: it cannot be read, or what `plan` raises.
+    """
+    with failing_as(f"{path}: cannot be read"), silent_libraries(), open_picture(path, max_pixels) as image:
+        warn_of_losses(image, path)
+        exif = read_exif(image, path)
+        size = plan(upright_size(image, exif), image.format)
+        image.load()
+        if image.format == "PNG":
+            # its EXIF may lie behind the pixels
+            exif = read_exif(image, path)
+            size = plan(upright_size(image, exif), image.format)
+        turned = upright(image, exif)
+        return Source(turned, image.format, size, metadata(turned, exif, size, path))
+
+
+def write(
+    pictures: Sequence[Image.Image], paths: Sequence[str], found: dict[str, Any], quality: int | None, overwrite: bool
+) -> None:
+    """Write pictures of one mode to files of one format, all or none, each with `found`, from `metadata`.
+
+    Raises:
+        Failure: the format does not hold them, or they cannot be written.
+    """
+    with failing_as(f"{output.span(paths)}: cannot be written"):
+        file_format = EXTENSIONS[extension(paths[0])]
+        fitted = [fit_mode(each, path, file_format) for each, path in zip(pictures, paths, strict=True)]
+        settings = writing_options(fitted[0], paths[0], file_format, found, quality)
+        with silent_libraries(), output.whole_files(paths, overwrite) as temporaries:
+            for each, temporary in zip(fitted, temporaries, strict=True):
+                each.save(temporary, **settings)
+
+
 def open_picture(path: str, max_pixels: int) -> Image.Image:
     """Return the picture with its header read, and not yet its pixels.
 
@@ -37,11 +93,7 @@ def open_picture(path: str, max_pixels: int) -> Image.Image:
         UsageError: it has more pixels than allowed.
         OSError: it cannot be read.
     """
-    status = os.stat(path)
-    if not stat.S_ISREG(status.st_mode):
-        raise Failure(f"{path}: is {'a folder' if stat.S_ISDIR(status.st_mode) else 'not a plain file'}")
-    if status.st_size == 0:
-        raise Failure(f"{path}: is empty")
+    check_source(path)
     # Pillow imports all its plugins when it meets a format that it does not know yet: the likely one goes first.
     likely = EXTENSIONS.get(extension(path), "JPEG")
     try:
@@ -85,7 +137,7 @@ def read_exif(picture: Image.Image, path: str) -> Image.Exif:
     return exif
 
 
-def upright_size(picture: Image.Image, exif: Image.Exif) -> tuple[int, int]:
+def upright_size(picture: Image.Image, exif: Image.Exif) -> Size:
     """Return (width, height) of the picture as it is seen."""
     width, height = picture.size
     # of a TIFF file Pillow gives the upright size
@@ -132,7 +184,7 @@ def fit_mode(picture: Image.Image, path: str, file_format: str) -> Image.Image:
     raise Failure(f"{path}: {file_format} does not hold {wider[0]} pictures; these formats do: {fitting or 'none'}")
 
 
-def metadata(picture: Image.Image, exif: Image.Exif, size: tuple[int, int], path: str) -> dict[str, Any]:
+def metadata(picture: Image.Image, exif: Image.Exif, size: Size, path: str) -> dict[str, Any]:
     """Return what belongs to the picture besides pixels, corrected for its new size, as arguments of Pillow's save."""
     found: dict[str, Any] = {}
     if picture.info.get("icc_profile"):

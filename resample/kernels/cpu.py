@@ -21,6 +21,9 @@ _WEIGHT = {"uint8": "int16", "float32": "float32", "float64": "float64"}
 # from so many values a sample on, sums are kept in blocks of them, not pixel by pixel
 SHORT_INNER = 16
 
+# bytes that the fast kernels take of a row at a time, the least that a row may have
+BLOCK = 64
+
 # a byte costs a fast kernel so much less than a value costs a plain one, which is what bands are sized by
 FAST_BYTES = 4
 
@@ -39,11 +42,13 @@ def window() -> int:
 
 
 class Rows(NamedTuple):
-    """How the fast kernel for bytes sees an array: rows of bytes, in planes."""
+    """How the fast kernels see an array: rows of bytes, in planes."""
 
     planes: int
     height: Taps | None
-    width: tables.Width | None
+    """None: rows keep their height."""
+    width: tables.Width | tables.Choice | None
+    """None: rows keep their width."""
     precision: int
     n_in: int
     n_out: int
@@ -52,31 +57,32 @@ class Rows(NamedTuple):
 
 
 def fast_rows(src: Array, axes: Mapping[int, Taps]) -> Rows | None:
-    """Return how the fast kernel resamples one axis, or two neighbouring ones, or None where it does not.
+    """Return how a fast kernel resamples one axis, or two neighbouring ones, or None where none does.
 
-    It takes bytes, rows of at least a block of them, and tables whose neighbouring outputs have their taps within a
-    shuffle's window.
+    There is one for sums of bytes and one for copies of any values; rows must be at least a block of bytes, and
+    neighbouring outputs must have their taps within a shuffle's window.
     """
-    if src.dtype != np.uint8 or not window() or any(taps.selects for taps in axes.values()):
+    selects = all(taps.selects for taps in axes.values())
+    sums = src.dtype == np.uint8 and not any(taps.selects for taps in axes.values())
+    if not window() or not (selects or sums):
         return None
     across = max(axes)
-    channels = math.prod(src.shape[across + 1 :])
-    along = min(axes) if len(axes) == 2 else across - 1
-    if len(axes) == 1 and channels >= 64:
-        # rows keep their width
-        taps = axes[across]
-        planes = math.prod(src.shape[:across])
-        return Rows(planes, taps, None, 0, taps.n_in, taps.n_out, channels, channels)
+    size = math.prod(src.shape[across + 1 :]) * src.itemsize  # bytes of a sample of that axis
     taps = axes[across]
-    width = tables.widths(taps, channels, window())
-    row_in, row_out = taps.n_in * channels, taps.n_out * channels
-    if width is None or row_out < 64:
+    if len(axes) == 1 and size >= BLOCK:
+        if selects:
+            return None  # the plain kernel copies such long samples as fast
+        planes = math.prod(src.shape[:across])
+        return Rows(planes, taps, None, 0, taps.n_in, taps.n_out, size, size)
+    width = (tables.choices if selects else tables.widths)(taps, size, window())
+    row_in, row_out = taps.n_in * size, taps.n_out * size
+    if width is None or row_out < BLOCK:
         return None
     if len(axes) == 1:
         rows = math.prod(src.shape[:across])
         return Rows(1, None, width, taps.precision, rows, rows, row_in, row_out)
-    height = axes[along]
-    planes = math.prod(src.shape[:along])
+    height = axes[min(axes)]
+    planes = math.prod(src.shape[: min(axes)])
     return Rows(planes, height, width, taps.precision, height.n_in, height.n_out, row_in, row_out)
 
 
@@ -89,44 +95,49 @@ def contract(dst: Array, src: Array, axes: Mapping[int, Taps]) -> None:
     if dst.size == 0:
         return
     rows = fast_rows(src, axes)
-    if rows is not None:
-        _contract_rows(dst, src, rows)
-    else:
+    if rows is None:
         ((axis, taps),) = axes.items()
         _contract_plain(dst, src, axis, taps)
-
-
-def _contract_rows(dst: Array, src: Array, rows: Rows) -> None:
-    numbers, place = ("int64",), ("int64*",)
-    call = entry.kernel(
-        "rows",
-        f"contract_{window()}",
-        (*("uint8*",) * 3, *place * 3, "uint8*", "int16*", *numbers * 4, *place * 2, "int32*", *numbers * 10),
-    )
-    width = rows.width or tables.Width(0, *(np.empty(0, np.uint8),) * 4)
-    groups, units = width.base.shape if rows.width else (0, 0)
-    across = [*map(entry.address, width[1:]), groups, units, width.outputs, rows.precision]
-    if rows.height is not None:
-        pairs = tables.heights(rows.height)
-        along = [
-            entry.address(rows.height.start),
-            entry.address(rows.height.length),
-            entry.address(pairs),
-            pairs.shape[1],
-        ]
-        along.append(rows.height.precision)
-        depth = rows.height.n_taps
+    elif isinstance(rows.width, tables.Choice):
+        _select_rows(dst, src, rows, rows.width)
     else:
-        along, depth = [0, 0, 0, 0, 0], 0
+        _contract_rows(dst, src, rows, rows.width)
+
+
+def _select_rows(dst: Array, src: Array, rows: Rows, width: tables.Choice) -> None:
+    places, numbers = ("int64*",), ("int64",)
+    types = (*("uint8*",) * 2, *places * 2, "uint8*", *numbers * 2, *places, *numbers * 6)
+    call = entry.kernel("rows", f"select_{window()}", types)
+    start = np.arange(rows.n_out) if rows.height is None else rows.height.start
+    arrays = map(entry.address, (dst, src, *width[1:]))
+    arguments = [*arrays, len(width.at), width.outputs, entry.address(start)]
+    arguments += [rows.n_in, rows.n_out, rows.row_in, rows.row_out]
+    threads.in_bands(lambda low, high: call(*arguments, low, high), rows.planes * rows.n_out, dst.nbytes // FAST_BYTES)
+
+
+def _contract_rows(dst: Array, src: Array, rows: Rows, width: tables.Width | None) -> None:
+    places, numbers = ("int64*",), ("int64",)
+    sums = (*places * 2, "uint8*", "int16*", *numbers * 4, *places * 2, "int32*", *numbers * 2)
+    types = (*("uint8*",) * 3, *places, *sums, *numbers * 8)
+    call = entry.kernel("rows", f"contract_{window()}", types)
+    if width is None:
+        across = [0] * 8
+    else:
+        across = [*map(entry.address, width[1:]), *width.base.shape, width.outputs, rows.precision]
+    if rows.height is None:
+        along, depth = [0] * 5, 0
+    else:
+        pairs = tables.heights(rows.height)
+        along = [*map(entry.address, (rows.height.start, rows.height.length, pairs))]
+        along += [pairs.shape[1], rows.height.precision]
+        depth = rows.height.n_taps
     pitch = -(-rows.row_out // 64) * 64
 
     def band(low: int, high: int) -> None:
-        ring = np.empty(depth * pitch if rows.width else 0, np.uint8)
+        ring = np.empty(depth * pitch if width else 0, np.uint8)
         place = np.empty(depth + 1, np.int64)
         extent = [rows.n_in, rows.n_out, rows.row_in, rows.row_out, pitch, depth, low, high]
-        call(
-            entry.address(dst), entry.address(src), entry.address(ring), entry.address(place), *across, *along, *extent
-        )
+        call(*map(entry.address, (dst, src, ring, place)), *across, *along, *extent)
 
     threads.in_bands(band, rows.planes * rows.n_out, dst.size // FAST_BYTES)
 

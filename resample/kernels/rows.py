@@ -1,4 +1,4 @@
-"""The fast kernels for bytes: whole rows by shuffles and pairwise multiplication, width and height in one pass.
+"""The fast kernels: whole rows of bytes by shuffles and pairwise multiplication, width and height in one pass.
 
 Each is the twin of a plain kernel in `loops`, with the same table and the same bytes. A source row is resampled along
 the width once, into a ring of rows that stays in cache, and ring rows are combined straight into an output row.
@@ -20,6 +20,7 @@ from resample.kernels.simd import (
     halves_added,
     interleave,
     load,
+    lower_half,
     shuffle_bytes,
     spread,
     store,
@@ -123,3 +124,44 @@ def _contract(window, block):
 
 contract_64 = _contract(64, 64)
 contract_16 = _contract(16, 32)
+
+
+def _select(window):
+    """Return the kernel that copies samples of any type, as bytes, by shuffles that choose from `window` of them."""
+
+    @register_jitable
+    def along_width(dst, to, src, source, at, base, index, groups, outputs):
+        for g in range(groups):
+            chosen = shuffle_bytes(load(src, source + base[g], window), load(index, g * window, window))
+            o = to + at[g]
+            if outputs == window:
+                store(dst, o, chosen)
+            else:
+                half = lower_half(chosen)
+                if outputs == window // 2:
+                    store(dst, o, half)
+                else:
+                    store(dst, o, lower_half(half))
+
+    @register_jitable
+    def repeat(dst, to, source, length):
+        for column in range(0, length, 64):
+            i = column if column + 64 <= length else length - 64
+            store(dst, to + i, load(dst, source + i, 64))
+
+    def select(dst, src, at, base, index, groups, outputs, start, n_in, n_out, row_in, row_out, low, high):
+        """Copy the output rows `low:high` of all planes; a row like the one before it is copied from there."""
+        for q in range(low, high):
+            plane = q // n_out
+            o = q - plane * n_out
+            if q > low and o > 0 and start[o] == start[o - 1]:
+                repeat(dst, q * row_out, (q - 1) * row_out, row_out)
+            else:
+                source = (plane * n_in + start[o]) * row_in
+                along_width(dst, q * row_out, src, source, at, base, index, groups, outputs)
+
+    return select
+
+
+select_64 = _select(64)
+select_16 = _select(16)

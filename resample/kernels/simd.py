@@ -209,6 +209,17 @@ def add_pairs(typing_context, a, b, total):
 
 
 @intrinsic
+def lower_half(typing_context, vector):
+    """Return the first half of the lanes."""
+    kind = Vector(vector.bits, vector.lanes // 2)
+
+    def emit(context, builder, signature, arguments):
+        return _arranged(builder, arguments[0], arguments[0], range(kind.lanes))
+
+    return kind(vector), emit
+
+
+@intrinsic
 def halves_added(typing_context, vector):
     """Return the lower half of a vector plus the upper."""
     kind = Vector(vector.bits, vector.lanes // 2)

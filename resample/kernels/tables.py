@@ -64,6 +64,40 @@ def _widths(taps: Taps, channels: int, window: int, outputs: int) -> Width | Non
     return Width(outputs, at, base, source, weight)
 
 
+class Choice(NamedTuple):
+    """How `rows` chooses the samples of a row."""
+
+    outputs: int
+    """Bytes that a group writes: window, / 2 or / 4."""
+    at: Array
+    """(groups,) where in the output row; the last group overlaps the one before."""
+    base: Array
+    """(groups,) where in the source row a window begins."""
+    source: Array
+    """(groups, window) which bytes of the window are written; those beyond `outputs` are not."""
+
+
+@lru_cache(maxsize=128)
+def choices(taps: Taps, size: int, window: int) -> Choice | None:
+    """Return the tables for samples of `size` bytes, or None where a window does not hold a quarter of itself."""
+    total, row = taps.n_out * size, taps.n_in * size
+    if row < window:
+        return None
+    for outputs in (window, window // 2, window // 4):
+        if total < outputs:
+            continue
+        groups = -(-total // outputs)
+        at = np.minimum(np.arange(groups) * outputs, total - outputs)
+        sample, byte = np.divmod(at[:, None] + np.arange(outputs), size)
+        place = taps.start[sample] * size + byte
+        base = np.minimum(place.min(axis=1), row - window)
+        if (place.max(axis=1) - base).max() < window:
+            source = np.zeros((groups, window), np.uint8)
+            source[:, :outputs] = place - base[:, None]
+            return Choice(outputs, at, base, source)
+    return None
+
+
 @lru_cache(maxsize=128)
 def heights(taps: Taps) -> Array:
     """Return (n_out, pairs) int32: the weights of two rows each, the first in the half that comes first in memory."""

@@ -1,0 +1,68 @@
+"""The words of --help that are not about one option."""
+
+from __future__ import annotations
+
+from resample_cli.formats import EXACT, EXTENSIONS
+from resample_cli.modes import MAX_KERNEL_STRIDE
+
+USAGE = """\
+resample INPUT (--scale S | --size WxH | --width W | --height H | --max-side N) [options]
+       resample INPUT --mode conv-transpose (--kernel K | --weights FILE[:NAME]) [options]
+       resample INPUT --mode pixel-unshuffle --factor R [options]
+       resample INPUT... --mode pixel-shuffle -o FILE [options]"""
+
+DESCRIPTION = (
+    "Resize a picture to the pixels that torch computes, without torch. Also transposed convolution and pixel shuffle."
+)
+
+EPILOG = f"""\
+sizes:
+  All pairs name the horizontal side first: --size WIDTHxHEIGHT, --scale and --stride HORIZONTAL,VERTICAL. (In Python,
+  resample takes (height, width), as torch does.) Sizes refer to the picture as it is seen, after its EXIF orientation.
+  With --scale a side becomes int(side * S), and pixels lie where torch's scale_factor puts them.
+  A side that is left out keeps the proportion, rounded to the nearest pixel, at least 1.
+
+transposed convolution:
+  --mode conv-transpose applies torch.nn.ConvTranspose2d to a picture, its values seen as 0 to 1, alpha as one channel
+  more. A side becomes (side - 1) * stride - 2 * padding + dilation * (kernel - 1) + output padding + 1.
+  --kernel enlarges by --stride, at most {MAX_KERNEL_STRIDE}, with weights that interpolate: away from the edges the
+  pixels are those of --scale with that mode within a level, but where bicubic overshoots, which --scale clips twice.
+  The default of --padding then makes sides exactly stride times as long.
+  --weights takes them from a file: floats of shape (channels of the picture, channels of the output / groups, height,
+  width), or (1, 1, height, width), which serves each channel by itself. Outputs have 1, 3 or 4 channels, or as many as
+  the picture. FILE is .npy, or .safetensors with the NAME of a tensor or of the layer whose NAME.weight it is; NAME may
+  be left out where one tensor has four axes. The .bias beside a .weight is added. For .safetensors:
+  pip install 'resample-images[safetensors]'
+
+phases:
+  --mode pixel-unshuffle --factor R writes R * R pictures of every R-th pixel: car@phase-I-J.png holds the rows I,
+  I + R, ... and the columns J, J + R, ... With R = 2 these are the planes of a Bayer mosaic. -o planes.tif makes the
+  names planes-I-J.tif.
+  --mode pixel-shuffle makes one picture of them again, in the order of their names, with what belongs to the first.
+  Both are without loss: to PNG by default, TIFF for what PNG does not hold (CMYK), with -o to one of
+  {" ".join(EXACT)}
+
+output:
+  The name is made from the size asked for: car@2x.jpg, car@2x1.5x.jpg (two factors), car@640x424.jpg, or from the mode:
+  car@conv-transpose.jpg, car@phase-0-1.png.
+  The extension decides the format: {" ".join(EXTENSIONS)}
+  Files appear whole and together, or not at all. An existing file is kept unless --overwrite is given; the input always
+  is.
+  Orientation is applied; ICC profile, EXIF, XMP and resolution are kept where the format has room for them.
+  Of an animation or of several pages the first is written, and a warning says so.
+
+examples:
+  resample car.jpg --scale 2 --mode bilinear       write car@2x.jpg
+  resample car.jpg --scale 2,1.5                   twice as wide, one and a half times as high
+  resample car.jpg --size 1400x928 -o big.png      exactly 1400 wide and 928 high
+  resample car.jpg --size 640                      640 wide, height in proportion (also: --size x480)
+  resample scan.tif --max-side 1024 --mode bicubic
+  resample car.jpg --mode conv-transpose --kernel bilinear --stride 2
+  resample car.jpg --mode conv-transpose --weights decoder.safetensors:up1 --stride 2 --padding 1 -o up.png
+  resample mosaic.png --mode pixel-unshuffle --factor 2
+  resample mosaic@phase-*.png --mode pixel-shuffle -o whole.png
+  resample --scale 2 -- -odd-name.jpg              a name that starts with - comes last, after --
+
+exit status: 0 done, 1 a file could not be read, used or written, 2 wrong usage or a size out of bounds,
+130 interrupted. Messages go to stderr.
+"""

@@ -1,0 +1,22 @@
+"""The modes of the command, and the options that go with them."""
+
+from __future__ import annotations
+
+MODES = ("nearest", "nearest-exact", "bilinear", "bicubic", "area", "lanczos")
+ALIGNING_MODES = ("bilinear", "bicubic")
+ANTIALIASING_MODES = ("bilinear", "bicubic", "lanczos")
+
+CONV_TRANSPOSE, PIXEL_UNSHUFFLE, PIXEL_SHUFFLE = LAYER_MODES = ("conv-transpose", "pixel-unshuffle", "pixel-shuffle")
+KERNELS = ("nearest", "bilinear", "bicubic")
+MAX_KERNEL_STRIDE = 256
+
+# Options that go only with some modes.
+MODES_OF = {
+    **dict.fromkeys(("--scale", "--size", "--width", "--height", "--max-side", "--alpha"), MODES),
+    "--align-corners": ALIGNING_MODES,
+    "--antialias": ANTIALIASING_MODES,
+    "--no-antialias": MODES,
+    **dict.fromkeys(("--kernel", "--weights", "--stride", "--padding", "--output-padding"), (CONV_TRANSPOSE,)),
+    **dict.fromkeys(("--dilation", "--groups"), (CONV_TRANSPOSE,)),
+    "--factor": (PIXEL_UNSHUFFLE, PIXEL_SHUFFLE),
+}
