@@ -38,8 +38,8 @@ def conv_transpose(
             uint32, int32, float16, float32 or float64. Palettes and bilevel pictures are widened as by `resize`.
         weight: (channels, C_out // groups, kH, kW); or (1, 1, kH, kW), which serves each channel by itself. The result
             for a PIL image has its mode if it has as many channels, else it is L, RGB or RGBA.
-        bias: (C_out,), or (1,) beside a weight for each channel; for integers in units of the dtype's largest value, so that a layer that was trained on values
-            from 0 to 1 fits.
+        bias: (C_out,), or (1,) beside a weight that serves each channel; for integers in units of the dtype's largest
+            value, so that a layer that was trained on values from 0 to 1 fits.
         stride, padding, output_padding, groups, dilation: as of `resample.functional.conv_transpose2d`; vertical first.
 
     Raises:

@@ -159,3 +159,61 @@ def test_views_that_are_not_aligned() -> None:
     for size in [(99, 121), (20, 30)]:
         expected = F.interpolate(odd.copy(), size=size, mode="bilinear", antialias=True)
         np.testing.assert_array_equal(F.interpolate(odd, size=size, mode="bilinear", antialias=True), expected)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize(("mode", "antialias"), CASES)
+def test_fast_floats_are_plain_floats(
+    mode: str, antialias: bool, channels: int, monkeypatch: pytest.MonkeyPatch, guarded: Guarded
+) -> None:
+    """To the last bit, with infinities and NaN where the plain kernel has them."""
+    if store.shuffle_bytes() < 64:
+        pytest.skip("this processor has no fast kernel for floats")
+    rng = np.random.default_rng(9)
+    ran = []
+    contract_rows = cpu._contract_rows
+    monkeypatch.setattr(cpu, "_contract_rows", lambda *arguments: (ran.append(1), contract_rows(*arguments)))
+    for (h, w), (height, width) in [
+        ((9, 70), (21, 143)),
+        ((40, 131), (17, 66)),
+        ((7, 99), (7, 160)),
+        ((80, 90), (9, 90)),
+    ]:
+        src = rng.standard_normal((2, h, w, channels)).astype(np.float32)
+        src[0, 3, 5] = np.inf
+        src[1, 0, 0, 0] = src[1, -1, -1, -1] = np.nan
+        axes = {
+            axis: plan(Axis(mode, n_in, n_out, None, False, antialias, "float32", False))
+            for axis, n_in, n_out in ((1, h, height), (2, w, width))
+        }
+        tables = {axis: table for axis, table in axes.items() if table is not None}
+        with monkeypatch.context() as patch:
+            patch.setattr(cpu, "window", lambda: 0)
+            plain = apply(src, tables)
+        for at_end in (True, False):
+            with guarded(at_end):
+                np.testing.assert_array_equal(apply(src, tables).view(np.uint32), plain.view(np.uint32))
+    assert ran
+
+
+@pytest.mark.parametrize("shuffle", [16, 64])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64", "complex128"])
+def test_fast_copies(dtype: str, shuffle: int, monkeypatch: pytest.MonkeyPatch, guarded: Guarded) -> None:
+    if shuffle > store.shuffle_bytes():
+        pytest.skip(f"this processor has no shuffle of {shuffle} bytes")
+    rng = np.random.default_rng(10)
+    ran = []
+    select_rows = cpu._select_rows
+    monkeypatch.setattr(cpu, "window", lambda: shuffle)
+    monkeypatch.setattr(cpu, "_select_rows", lambda *arguments: (ran.append(1), select_rows(*arguments)))
+    for channels, n_out in [(1, (23, 131)), (3, (23, 131)), (3, (5, 70)), (4, (9, 64)), (2, (11, 200)), (1, (3, 66))]:
+        src = rng.integers(0, 200, (2, 9, 99, channels)).astype(dtype)
+        tables = {
+            axis: plan(Axis("nearest", n, size, None, False, False, "float32", False))
+            for axis, n, size in ((1, 9, n_out[0]), (2, 99, n_out[1]))
+        }
+        expected = src[:, tables[1].start][:, :, tables[2].start]
+        for at_end in (True, False):
+            with guarded(at_end):
+                np.testing.assert_array_equal(apply(src, tables), expected)
+    assert ran

@@ -41,8 +41,13 @@ def window() -> int:
     return min(widest, int(asked)) if asked in ("0", "16", "64") else widest
 
 
+def fast_sums(dtype: str) -> bool:
+    """Return whether there is a fast kernel for sums of this type."""
+    return window() > 0 if dtype == "uint8" else dtype == "float32" and window() == 64
+
+
 class Rows(NamedTuple):
-    """How the fast kernels see an array: rows of bytes, in planes."""
+    """How the fast kernels see an array: rows of values (of bytes, where samples are copied), in planes."""
 
     planes: int
     height: Taps | None
@@ -59,22 +64,28 @@ class Rows(NamedTuple):
 def fast_rows(src: Array, axes: Mapping[int, Taps]) -> Rows | None:
     """Return how a fast kernel resamples one axis, or two neighbouring ones, or None where none does.
 
-    There is one for sums of bytes and one for copies of any values; rows must be at least a block of bytes, and
-    neighbouring outputs must have their taps within a shuffle's window.
+    There are some for sums of bytes and of float32 and for copies of any values; rows must be at least a block of
+    them, and neighbouring outputs must have their taps within a shuffle's window.
     """
     selects = all(taps.selects for taps in axes.values())
-    sums = src.dtype == np.uint8 and not any(taps.selects for taps in axes.values())
-    if not window() or not (selects or sums):
+    sums = not any(taps.selects for taps in axes.values())
+    if not (window() and selects) and not (sums and fast_sums(src.dtype.name)):
         return None
     across = max(axes)
-    size = math.prod(src.shape[across + 1 :]) * src.itemsize  # bytes of a sample of that axis
+    size = math.prod(src.shape[across + 1 :]) * (src.itemsize if selects else 1)  # of a sample of that axis
     taps = axes[across]
     if len(axes) == 1 and size >= BLOCK:
         if selects:
             return None  # the plain kernel copies such long samples as fast
         planes = math.prod(src.shape[:across])
         return Rows(planes, taps, None, 0, taps.n_in, taps.n_out, size, size)
-    width = (tables.choices if selects else tables.widths)(taps, size, window())
+    width: tables.Choice | tables.Width | None
+    if selects:
+        width = tables.choices(taps, size, window())
+    elif src.dtype == np.uint8:
+        width = tables.widths(taps, size, window())
+    else:
+        width = tables.float_widths(taps, size)
     row_in, row_out = taps.n_in * size, taps.n_out * size
     if width is None or row_out < BLOCK:
         return None
@@ -117,9 +128,11 @@ def _select_rows(dst: Array, src: Array, rows: Rows, width: tables.Choice) -> No
 
 def _contract_rows(dst: Array, src: Array, rows: Rows, width: tables.Width | None) -> None:
     places, numbers = ("int64*",), ("int64",)
-    sums = (*places * 2, "uint8*", "int16*", *numbers * 4, *places * 2, "int32*", *numbers * 2)
-    types = (*("uint8*",) * 3, *places, *sums, *numbers * 8)
-    call = entry.kernel("rows", f"contract_{window()}", types)
+    in_bytes = src.dtype == np.uint8
+    value, weight, weights = ("uint8*", "int16*", "int32*") if in_bytes else ("float32*",) * 3
+    across_types = (*places * 2, "uint8*", weight, *numbers * 4)
+    types = (*(value,) * 3, *places, *across_types, *places * 2, weights, *numbers * 10)
+    call = entry.kernel("rows", f"contract_bytes_{window()}" if in_bytes else "contract_floats", types)
     if width is None:
         across = [0] * 8
     else:
@@ -127,19 +140,19 @@ def _contract_rows(dst: Array, src: Array, rows: Rows, width: tables.Width | Non
     if rows.height is None:
         along, depth = [0] * 5, 0
     else:
-        pairs = tables.heights(rows.height)
-        along = [*map(entry.address, (rows.height.start, rows.height.length, pairs))]
-        along += [pairs.shape[1], rows.height.precision]
+        weighted = tables.heights(rows.height) if in_bytes else rows.height.weight
+        along = [*map(entry.address, (rows.height.start, rows.height.length, weighted))]
+        along += [weighted.shape[1], rows.height.precision]
         depth = rows.height.n_taps
     pitch = -(-rows.row_out // 64) * 64
 
     def band(low: int, high: int) -> None:
-        ring = np.empty(depth * pitch if width else 0, np.uint8)
+        ring = np.empty(depth * pitch if width else 0, src.dtype)
         place = np.empty(depth + 1, np.int64)
         extent = [rows.n_in, rows.n_out, rows.row_in, rows.row_out, pitch, depth, low, high]
         call(*map(entry.address, (dst, src, ring, place)), *across, *along, *extent)
 
-    threads.in_bands(band, rows.planes * rows.n_out, dst.size // FAST_BYTES)
+    threads.in_bands(band, rows.planes * rows.n_out, dst.nbytes // FAST_BYTES)
 
 
 def _contract_plain(dst: Array, src: Array, axis: int, taps: Taps) -> None:

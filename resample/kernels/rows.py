@@ -5,7 +5,8 @@ the width once, into a ring of rows that stays in cache, and ring rows are combi
 
 Along the width, outputs are taken in groups. `tables.widths` has laid down, for each group, which bytes of a window of
 the source row a shuffle puts side by side as (tap, next tap) pairs, and the pair's weights: one load, one shuffle and
-one multiplication serve `window / 2` pairs, however the channels lie.
+one multiplication serve `window / 2` pairs, however the channels lie. Floats take one tap a shuffle, in the order of
+the plain kernel, so that their sums have its bits.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ from __future__ import annotations
 from numba import types
 from numba.extending import register_jitable
 
+from resample.kernels.loops import second_first
 from resample.kernels.simd import (
     add_pairs,
+    add_products,
     as_words,
     bytes_of,
+    choose_floats,
     halves_added,
     interleave,
     load,
@@ -24,12 +28,59 @@ from resample.kernels.simd import (
     shuffle_bytes,
     spread,
     store,
+    where_used,
     words,
 )
 
 
-def _contract(window, block):
-    """Return the kernel whose shuffles choose from `window` bytes and whose columns are `block` bytes wide."""
+def _contract(along_width, along_height):
+    """Return the kernel that resamples rows by these two."""
+
+    def contract(
+        dst, src, ring, place,
+        at, base, index, weight, groups, units, outputs, precision,
+        start, length, weights, n_weights, height_precision,
+        n_in, n_out, row_in, row_out, pitch, depth, low, high,
+    ):  # fmt: skip
+        """Resample the output rows `low:high` of all planes; `n_out` rows are a plane.
+
+        No groups: rows keep their width, and are read where they are. No weights: rows keep their height. `ring` holds
+        `depth` rows of `pitch` values, and `place` one number more; both are this band's own.
+        """
+        done = 0
+        for q in range(low, high):
+            plane = q // n_out
+            o = q - plane * n_out
+            source = plane * n_in * row_in
+            if n_weights == 0:
+                along_width(
+                    dst, q * row_out, src, source + o * row_in,
+                    at, base, index, weight, groups, units, outputs, precision,
+                )  # fmt: skip
+                continue
+            first = start[o]
+            last = first + length[o] - 1
+            if groups > 0:
+                if q == low or o == 0 or done < first:
+                    done = first
+                while done <= last:
+                    along_width(
+                        ring, done % depth * pitch, src, source + done * row_in,
+                        at, base, index, weight, groups, units, outputs, precision,
+                    )  # fmt: skip
+                    done += 1
+            for k in range(length[o] + 1):
+                # one row more than there are taps: the partner of an odd last one, of weight 0, must be some row
+                row = first + k if first + k <= last else last
+                place[k] = row % depth * pitch if groups > 0 else source + row * row_in
+            rows = ring if groups > 0 else src
+            along_height(dst, q * row_out, rows, place, length[o], weights, o * n_weights, row_out, height_precision)
+
+    return contract
+
+
+def _bytes_along_width(window):
+    """Return what sums bytes of a row by shuffles that choose from `window` of them."""
     pairs_of_window = window // 2  # Numba takes the name, not the division, as a constant
 
     @register_jitable
@@ -53,77 +104,66 @@ def _contract(window, block):
                     else:
                         store(dst, o, bytes_of(halves_added(eighth), precision))
 
+    return along_width
+
+
+def _bytes_along_height(block):
+    """Return what sums rows of bytes, `block` columns at a time."""
+
     @register_jitable
-    def along_height(dst, to, rows, place, pairs, pair, weight, length, precision):
+    def along_height(dst, to, rows, place, taps, weights, weight, length, precision):
         for column in range(0, length, block):
             i = column if column + block <= length else length - block
             total = spread(types.int32(0), block)
-            for k in range(pairs):
+            for k in range((taps + 1) // 2):
                 both = interleave(
                     load(rows, place[2 * k] + i, block),
                     load(rows, place[2 * k + 1] + i, block),
                 )
-                total = add_pairs(words(both), as_words(spread(weight[pair + k], block)), total)
+                total = add_pairs(words(both), as_words(spread(weights[weight + k], block)), total)
             store(dst, to + i, bytes_of(total, precision))
 
-    def contract(
-        dst, src, ring, place,
-        at, base, index, weight, groups, units, outputs, precision,
-        start, length, pair_weight, n_pairs, pair_precision,
-        n_in, n_out, row_in, row_out, pitch, depth, low, high,
-    ):  # fmt: skip
-        """Resample the output rows `low:high` of all planes; `n_out` rows are a plane.
+    return along_height
 
-        No groups: rows keep their width, and are read where they are. No pairs: rows keep their height. `ring` holds
-        `depth` rows of `pitch` bytes, `place` as many numbers; both are this band's own.
-        """
-        done = 0
-        for q in range(low, high):
-            plane = q // n_out
-            o = q - plane * n_out
-            source = plane * n_in * row_in
-            if n_pairs == 0:
-                along_width(
-                    dst,
-                    q * row_out,
-                    src,
-                    source + o * row_in,
-                    at,
-                    base,
-                    index,
-                    weight,
-                    groups,
-                    units,
-                    outputs,
-                    precision,
-                )
-                continue
-            first = start[o]
-            last = first + length[o] - 1
-            if groups > 0:
-                if q == low or o == 0 or done < first:
-                    done = first
-                while done <= last:
-                    along_width(
-                        ring, done % depth * pitch, src, source + done * row_in,
-                        at, base, index, weight, groups, units, outputs, precision,
-                    )  # fmt: skip
-                    done += 1
-            used = (length[o] + 1) // 2
-            for k in range(2 * used):
-                # the partner of an odd last tap has weight 0, and must only be some row
-                row = first + k if first + k <= last else last
-                place[k] = row % depth * pitch if groups > 0 else source + row * row_in
-            if groups > 0:
-                along_height(dst, q * row_out, ring, place, used, o * n_pairs, pair_weight, row_out, pair_precision)
+
+contract_bytes_64 = _contract(_bytes_along_width(64), _bytes_along_height(64))
+contract_bytes_16 = _contract(_bytes_along_width(16), _bytes_along_height(32))
+
+
+@register_jitable
+def _floats_along_width(dst, to, src, source, at, base, index, weight, groups, taps, outputs, precision):
+    """Sum float32 of a row; a unit is one tap of 16 outputs, chosen from 32 neighbours."""
+    for g in range(groups):
+        total = spread(types.float32(-0.0), 16)
+        for k in range(taps):
+            u = g * taps + second_first(k, taps)
+            place = source + base[u]
+            used = load(index, u * 16, 16)
+            chosen = choose_floats(load(src, place, 16), load(src, place + 16, 16), used)
+            total = where_used(used, add_products(chosen, load(weight, u * 16, 16), total), total)
+        o = to + at[g]
+        if outputs == 16:
+            store(dst, o, total)
+        else:
+            half = lower_half(total)
+            if outputs == 8:
+                store(dst, o, half)
             else:
-                along_height(dst, q * row_out, src, place, used, o * n_pairs, pair_weight, row_out, pair_precision)
-
-    return contract
+                store(dst, o, lower_half(half))
 
 
-contract_64 = _contract(64, 64)
-contract_16 = _contract(16, 32)
+@register_jitable
+def _floats_along_height(dst, to, rows, place, taps, weights, weight, length, precision):
+    for column in range(0, length, 64):
+        i = column if column + 64 <= length else length - 64
+        total = spread(types.float32(-0.0), 64)
+        for k in range(taps):
+            t = second_first(k, taps)
+            total = add_products(load(rows, place[t] + i, 64), spread(weights[weight + t], 64), total)
+        store(dst, to + i, total)
+
+
+contract_floats = _contract(_floats_along_width, _floats_along_height)
 
 
 def _select(window):

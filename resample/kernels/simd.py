@@ -1,16 +1,19 @@
 """The vocabulary of the kernels that Python has no word for, as Numba intrinsics of a few lines of LLVM IR each.
 
 First scalars, for the plain kernels; then vectors, for their fast twins. Vectors may be of any length: LLVM splits what
-is longer than a register. All is portable IR but `shuffle_bytes`, which IR has no word for.
+is longer than a register. All is portable IR but `shuffle_bytes` and `choose_floats`, which IR has no word for.
 """
 
 from __future__ import annotations
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
 INT32 = ir.IntType(32)
+
+UNUSED = 255  # the index of a lane whose row of the table has no such tap
 
 
 @intrinsic
@@ -77,26 +80,27 @@ def totals(typing_context, weight, length):
 
 
 class Vector(types.Type):
-    """A vector of integers."""
+    """A vector of integers or floats of one type."""
 
-    def __init__(self, bits, lanes):
-        self.bits, self.lanes = bits, lanes
-        super().__init__(name=f"Vector({bits}, {lanes})")
+    def __init__(self, element, lanes):
+        self.element, self.lanes = element, lanes
+        super().__init__(name=f"Vector({element}, {lanes})")
 
 
 @register_model(Vector)
 class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager, kind):
-        super().__init__(manager, kind, _vector(kind.bits, kind.lanes))
+        super().__init__(manager, kind, _vector(kind.element, kind.lanes))
 
 
-def _vector(bits, lanes):
-    return ir.VectorType(ir.IntType(bits), lanes)
+def _vector(element, lanes):
+    floats = {types.float32: ir.FloatType(), types.float64: ir.DoubleType()}
+    return ir.VectorType(floats.get(element) or ir.IntType(element.bitwidth), lanes)
 
 
 def _arranged(builder, a, b, lanes):
     """Return the given lanes of a followed by b."""
-    return builder.shuffle_vector(a, b, ir.Constant(_vector(32, len(lanes)), [INT32(lane) for lane in lanes]))
+    return builder.shuffle_vector(a, b, ir.Constant(_vector(types.int32, len(lanes)), [INT32(lane) for lane in lanes]))
 
 
 def _spread(builder, value, lanes):
@@ -108,11 +112,11 @@ def _spread(builder, value, lanes):
 @intrinsic(prefer_literal=True)
 def load(typing_context, pointer, index, lanes):
     """Return the `lanes` values at `pointer[index]`, which need not be aligned."""
-    kind = Vector(pointer.dtype.bitwidth, lanes.literal_value)
+    kind = Vector(pointer.dtype, lanes.literal_value)
 
     def emit(context, builder, signature, arguments):
         place = builder.gep(arguments[0], arguments[1:2])
-        return builder.load(builder.bitcast(place, _vector(kind.bits, kind.lanes).as_pointer()), align=1)
+        return builder.load(builder.bitcast(place, _vector(kind.element, kind.lanes).as_pointer()), align=1)
 
     return kind(pointer, index, lanes), emit
 
@@ -132,7 +136,7 @@ def store(typing_context, pointer, index, vector):
 @intrinsic(prefer_literal=True)
 def spread(typing_context, value, lanes):
     """Return a vector whose lanes all are `value`."""
-    kind = Vector(value.bitwidth, lanes.literal_value)
+    kind = Vector(value, lanes.literal_value)
 
     def emit(context, builder, signature, arguments):
         return _spread(builder, arguments[0], kind.lanes)
@@ -164,7 +168,7 @@ def shuffle_bytes(typing_context, vector, index):
 @intrinsic
 def interleave(typing_context, a, b):
     """Return a[0], b[0], a[1], b[1], ..."""
-    kind = Vector(a.bits, 2 * a.lanes)
+    kind = Vector(a.element, 2 * a.lanes)
 
     def emit(context, builder, signature, arguments):
         lanes = [lane for pair in zip(range(a.lanes), range(a.lanes, 2 * a.lanes), strict=True) for lane in pair]
@@ -176,10 +180,10 @@ def interleave(typing_context, a, b):
 @intrinsic
 def words(typing_context, vector):
     """Return bytes widened to 16 bits."""
-    kind = Vector(16, vector.lanes)
+    kind = Vector(types.int16, vector.lanes)
 
     def emit(context, builder, signature, arguments):
-        return builder.zext(arguments[0], _vector(16, kind.lanes))
+        return builder.zext(arguments[0], _vector(kind.element, kind.lanes))
 
     return kind(vector), emit
 
@@ -187,10 +191,10 @@ def words(typing_context, vector):
 @intrinsic
 def as_words(typing_context, vector):
     """Return the bits of a vector as 16-bit lanes."""
-    kind = Vector(16, vector.lanes * vector.bits // 16)
+    kind = Vector(types.int16, vector.lanes * vector.element.bitwidth // 16)
 
     def emit(context, builder, signature, arguments):
-        return builder.bitcast(arguments[0], _vector(16, kind.lanes))
+        return builder.bitcast(arguments[0], _vector(kind.element, kind.lanes))
 
     return kind(vector), emit
 
@@ -200,7 +204,7 @@ def add_pairs(typing_context, a, b, total):
     """Return `a[2k] * b[2k] + a[2k + 1] * b[2k + 1] + total[k]`: LLVM makes it pmaddwd and an addition."""
 
     def emit(context, builder, signature, arguments):
-        wide = _vector(32, a.lanes)
+        wide = _vector(types.int32, a.lanes)
         products = builder.mul(builder.sext(arguments[0], wide), builder.sext(arguments[1], wide))
         even, odd = (_arranged(builder, products, products, range(k, a.lanes, 2)) for k in (0, 1))
         return builder.add(builder.add(even, odd), arguments[2])
@@ -211,7 +215,7 @@ def add_pairs(typing_context, a, b, total):
 @intrinsic
 def lower_half(typing_context, vector):
     """Return the first half of the lanes."""
-    kind = Vector(vector.bits, vector.lanes // 2)
+    kind = Vector(vector.element, vector.lanes // 2)
 
     def emit(context, builder, signature, arguments):
         return _arranged(builder, arguments[0], arguments[0], range(kind.lanes))
@@ -222,7 +226,7 @@ def lower_half(typing_context, vector):
 @intrinsic
 def halves_added(typing_context, vector):
     """Return the lower half of a vector plus the upper."""
-    kind = Vector(vector.bits, vector.lanes // 2)
+    kind = Vector(vector.element, vector.lanes // 2)
 
     def emit(context, builder, signature, arguments):
         lower, upper = (
@@ -237,7 +241,7 @@ def halves_added(typing_context, vector):
 @intrinsic
 def bytes_of(typing_context, totals, precision):
     """Return 32-bit totals in units of 2**-precision rounded half up, and clamped to a byte, as `rounded` does."""
-    kind = Vector(8, totals.lanes)
+    kind = Vector(types.uint8, totals.lanes)
 
     def emit(context, builder, signature, arguments):
         total, shift = arguments[0], builder.trunc(arguments[1], INT32)
@@ -247,6 +251,44 @@ def bytes_of(typing_context, totals, precision):
         for relation, limit in ((">", 0), ("<", 255)):
             bound = ir.Constant(total.type, [limit] * kind.lanes)
             level = builder.select(builder.icmp_signed(relation, level, bound), level, bound)
-        return builder.trunc(level, _vector(8, kind.lanes))
+        return builder.trunc(level, _vector(kind.element, kind.lanes))
 
     return kind(totals, precision), emit
+
+
+@intrinsic
+def add_products(typing_context, a, b, total):
+    """Return `a * b + total` with one rounding, in each lane."""
+
+    def emit(context, builder, signature, arguments):
+        kind = arguments[0].type
+        name = f"llvm.fma.v{kind.count}f{a.element.bitwidth}"
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * 3), name)
+        return builder.call(function, arguments)
+
+    return total(a, b, total), emit
+
+
+@intrinsic
+def choose_floats(typing_context, first, second, index):
+    """Return, of 16 and 16 float32, the one at each byte of `index`; AVX-512."""
+
+    def emit(context, builder, signature, arguments):
+        kind, places = arguments[0].type, _vector(types.int32, first.lanes)
+        function = ir.FunctionType(kind, [kind, places, kind])
+        choose = builder.module.declare_intrinsic("llvm.x86.avx512.vpermi2var.ps.512", fnty=function)
+        wide = builder.zext(arguments[2], places)
+        return builder.call(choose, [arguments[0], wide, arguments[1]])
+
+    return first(first, second, index), emit
+
+
+@intrinsic
+def where_used(typing_context, index, new, old):
+    """Return `new` in the lanes whose index is not UNUSED, `old` in the others."""
+
+    def emit(context, builder, signature, arguments):
+        unused = ir.Constant(arguments[0].type, [UNUSED] * index.lanes)
+        return builder.select(builder.icmp_unsigned("!=", arguments[0], unused), arguments[1], arguments[2])
+
+    return new(index, new, old), emit

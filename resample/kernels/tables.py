@@ -10,20 +10,23 @@ import numpy as np
 from resample.arrays import Array
 from resample.taps import Taps
 
+UNUSED = 255  # `simd.UNUSED`: the index of a lane whose row of the table has no such tap
+
 
 class Width(NamedTuple):
     """How `rows` resamples a row of interleaved bytes: groups of outputs, and units of taps within a group."""
 
     outputs: int
-    """Bytes that a group writes: window / 2, / 4, / 8 or / 16."""
+    """Values that a group writes: of bytes window / 2, / 4, / 8 or / 16, of floats 16, 8 or 4."""
     at: Array
     """(groups,) where in the output row; the last group overlaps the one before."""
     base: Array
     """(groups, units) where in the source row a window begins."""
     source: Array
-    """(groups, units, window / 2, 2) which bytes of the window make a pair: one output's tap and the next one."""
+    """For bytes (groups, units, window / 2, 2): which of the window make a pair, one output's tap and the next one.
+    For floats (groups, taps, 16): which of the window is an output's tap, or UNUSED."""
     weight: Array
-    """The same shape, int16."""
+    """The same shape; int16 for bytes."""
 
 
 @lru_cache(maxsize=128)
@@ -62,6 +65,32 @@ def _widths(taps: Taps, channels: int, window: int, outputs: int) -> Width | Non
         source[:, unit, lanes, half] = np.where(used, first + tap * channels - base[:, unit, None], 0)
         weight[:, unit, lanes, half] = np.where(used, taps.weight[pixel, tap], 0)
     return Width(outputs, at, base, source, weight)
+
+
+@lru_cache(maxsize=128)
+def float_widths(taps: Taps, channels: int) -> Width | None:
+    """Return the tables for rows of float32: a unit is a tap, whose samples lie within 32 neighbours, of 16 outputs."""
+    total, row = taps.n_out * channels, taps.n_in * channels
+    if row < 32:
+        return None
+    for outputs in (16, 8, 4):
+        if total < outputs:
+            continue
+        groups = -(-total // outputs)
+        at = np.minimum(np.arange(groups) * outputs, total - outputs)
+        pixel, channel = np.divmod(at[:, None] + np.arange(outputs), channels)
+        tap = np.arange(taps.n_taps)[:, None]
+        place = (taps.start[pixel] * channels + channel)[:, None] + tap * channels  # (groups, taps, outputs)
+        used = tap < taps.length[pixel][:, None]
+        base = np.where(used, place, row).min(axis=2).clip(0, row - 32)
+        offset = np.where(used, place - base[..., None], 0)
+        if offset.max() < 32:
+            source = np.full((groups, taps.n_taps, 16), UNUSED, np.uint8)
+            weight = np.zeros(source.shape, np.float32)
+            source[..., :outputs] = np.where(used, offset, UNUSED)
+            weight[..., :outputs] = np.where(used, taps.weight[pixel].transpose(0, 2, 1), 0)
+            return Width(outputs, at, base, source, weight)
+    return None
 
 
 class Choice(NamedTuple):
