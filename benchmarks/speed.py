@@ -1,7 +1,7 @@
-"""Measure all of COMPARISONS in turn in one process per thread count, and write the README's speed table.
+"""Measure all of COMPARISONS in turn in one process per thread count, and write the tables of speed.
 
-    python benchmarks/speed.py            # print the table
-    python benchmarks/speed.py --write    # and put it into README.md
+    python benchmarks/speed.py            # print the tables
+    python benchmarks/speed.py --write    # and put them into README.md and docs/speed.md
 
 Libraries take turns, so that what else the machine does hits all alike; the best of the rounds counts. A cell is a
 peer's time divided by ours: above 1 we are faster. Equality with torch is checked on the very arrays of the run.
@@ -21,7 +21,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+README, PAGE = ROOT / "README.md", ROOT / "docs" / "speed.md"
 BEGIN, END = "<!-- speed table: begin -->", "<!-- speed table: end -->"
 
 
@@ -30,18 +31,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9, help="turns of each library a cell (default 9)")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="thread counts (default 1 2)")
     parser.add_argument("--only", default="", help="only the cells whose name contains this")
-    parser.add_argument("--write", action="store_true", help="replace the table in README.md")
+    parser.add_argument("--write", action="store_true", help="replace the tables in README.md and docs/speed.md")
     parser.add_argument("--measure", type=int, help=argparse.SUPPRESS)  # the child process of one thread count
     options = parser.parse_args()
     if options.measure:
         print(json.dumps(measured(options.measure, options.rounds, options.only)))
         return
     runs = {threads: in_own_process(threads, options) for threads in options.threads}
-    text = table(runs)
+    text = summary(runs)
     print(text)
     if options.write:
         before, _, rest = README.read_text().partition(BEGIN)
         README.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}")
+        PAGE.write_text(details(runs))
 
 
 def in_own_process(threads: int, options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -54,24 +56,44 @@ def in_own_process(threads: int, options: argparse.Namespace) -> list[dict[str, 
 
 def measured(threads: int, rounds: int, only: str) -> list[dict[str, Any]]:
     """Return, for each piece of work, the best seconds of each library and whether our bytes are torch's."""
-    import numpy as np
-    from comparisons import COMPARISONS, WORKS, set_threads
+    from comparisons import COMPARISONS, WORKS, picture, set_threads
 
     set_threads(threads)
     rows = []
     for work in WORKS:
-        if only not in str(work):
+        if only not in f"{work.kind} {work.name}":
             continue
-        pixels = np.random.default_rng(0).integers(0, 256, (*work.before, 3), np.uint8)
-        calls = {name: call for name, make in COMPARISONS.items() if (call := make(pixels, work)) is not None}
-        theirs = calls["torch"]()[0].permute(1, 2, 0).numpy()
-        equal = bool((calls["resample"]() == theirs).all())
+        pixels = picture(work)
+        calls = {}
+        for name, make in COMPARISONS.items():
+            call = make(pixels, work)
+            try:
+                if call is not None:
+                    call()
+                    calls[name] = call
+            except Exception as error:  # a peer that does not take this picture is left out of its row
+                print(f"{name} leaves out {work.kind} {work.name}: {error}", file=sys.stderr)
         best = dict.fromkeys(calls, math.inf)
         for _ in range(rounds):
             for name, call in calls.items():
                 best[name] = min(best[name], seconds(call))
-        rows.append({"work": str(work), "equal": equal, "seconds": best})
+        rows.append({"kind": work.kind, "work": work.name, "equal": agreement(calls), "seconds": best})
     return rows
+
+
+def agreement(calls: dict[str, Any]) -> str:
+    """Return how our result and torch's, of the run that is measured, agree."""
+    import numpy as np
+
+    ours, theirs = calls["resample"](), calls["torch"]().numpy()
+    if ours.ndim < 4:
+        theirs = theirs[0].transpose(1, 2, 0).reshape(ours.shape)
+    if (ours == theirs).all():
+        return "every byte"
+    close = (
+        ours.dtype == np.float32 and np.abs(ours - theirs).max() < 8 * np.finfo(np.float32).eps * np.abs(theirs).max()
+    )
+    return "within rounding" if close else "**differs**"
 
 
 def seconds(call: Any) -> float:
@@ -85,38 +107,74 @@ def seconds(call: Any) -> float:
     return (time.perf_counter() - begin) / (count + 1)
 
 
-def table(runs: dict[int, list[dict[str, Any]]]) -> str:
-    from comparisons import COMPARISONS, versions
+def ratios(row: dict[str, Any]) -> dict[str, float]:
+    """Return each peer's time divided by ours."""
+    own = row["seconds"]["resample"]
+    return {name: peer / own for name, peer in row["seconds"].items() if name != "resample"}
 
-    peers = [name for name in COMPARISONS if name != "resample"]
+
+def summary(runs: dict[int, list[dict[str, Any]]]) -> str:
+    """Return one table a thread count: time of the fastest peer / ours, by work and kind of picture."""
     lines = []
     for threads, rows in runs.items():
+        kinds = list(dict.fromkeys(row["kind"] for row in rows))
+        cells = {(row["work"], row["kind"]): min(ratios(row).values()) for row in rows}
         lines += [
-            f"**{threads} thread{'s' if threads > 1 else ''}**, uint8, height x width x 3; peer's time / ours, "
-            "so above 1 ours is faster:",
+            f"**{threads} thread{'s' if threads > 1 else ''}**: time of the fastest peer / ours; above 1 ours is faster.",
             "",
-            f"| work | ours, ms | {' | '.join(peers)} | fastest peer | torch's bytes |",
-            f"| --- | ---: |{' ---: |' * len(peers)} ---: | --- |",
+            f"| height x width | {' | '.join(kinds)} |",
+            f"| --- |{' ---: |' * len(kinds)}",
         ]
-        ratios = []
-        for row in rows:
-            own = row["seconds"]["resample"]
-            peer = {name: row["seconds"][name] / own for name in peers if name in row["seconds"]}
-            ratios.append(min(peer.values()))
-            cells = " | ".join(f"{peer[name]:.2f}" if name in peer else "-" for name in peers)
-            equal = "yes" if row["equal"] else "**no**"
-            lines.append(f"| {row['work']} | {own * 1e3:.2f} | {cells} | {ratios[-1]:.2f} | {equal} |")
-        mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
-        behind = sum(ratio < 1 for ratio in ratios)
-        lines += [
-            "",
-            f"Geometric mean over the fastest peer {mean:.2f}; behind it in {behind} of {len(ratios)} cells.",
-            "",
-        ]
-    lines.append(
-        f"Measured {datetime.date.today()} on {processor()}; {versions()}; best of several turns in one process."
-    )
+        for work in dict.fromkeys(row["work"] for row in rows):
+            lines.append(f"| {work} | {' | '.join(cell(cells.get((work, kind))) for kind in kinds)} |")
+        lines += ["", *(verdict(kind, [v for (_, k), v in cells.items() if k == kind]) for kind in kinds), ""]
+    return "\n".join([*lines, conditions()])
+
+
+def cell(ratio: float | None) -> str:
+    if ratio is None:
+        return "-"
+    return f"{ratio:.2f}" if ratio >= 1 else f"**{ratio:.2f}**"
+
+
+def verdict(kind: str, values: list[float]) -> str:
+    mean = math.exp(sum(map(math.log, values)) / len(values))
+    behind = sum(value < 1 for value in values)
+    return f"- {kind}: geometric mean {mean:.2f}, behind the fastest peer in {behind} of {len(values)} cells."
+
+
+def details(runs: dict[int, list[dict[str, Any]]]) -> str:
+    """Return the page with every peer in every cell."""
+    from comparisons import COMPARISONS
+
+    peers = [name for name in COMPARISONS if name != "resample"]
+    lines = ["# Speed, cell by cell", "", conditions(), "", "A peer's time / ours: above 1 ours is faster.", ""]
+    for threads, rows in runs.items():
+        for kind in dict.fromkeys(row["kind"] for row in rows):
+            lines += [
+                f"## {kind}, {threads} thread{'s' if threads > 1 else ''}",
+                "",
+                f"| height x width | ours, ms | {' | '.join(peers)} | equals torch |",
+                f"| --- | ---: |{' ---: |' * len(peers)} --- |",
+            ]
+            for row in rows:
+                if row["kind"] == kind:
+                    found = ratios(row)
+                    shown = " | ".join(cell(found.get(name)) for name in peers)
+                    own = row["seconds"]["resample"] * 1e3
+                    lines.append(f"| {row['work']} | {own:.2f} | {shown} | {row['equal']} |")
+            lines.append("")
     return "\n".join(lines)
+
+
+def conditions() -> str:
+    from comparisons import versions
+
+    return (
+        f"Measured {datetime.date.today()} on {processor()}; {versions()}; best of several turns in one process. "
+        '"uint8 x 3" is height x width x 3 bytes, "float32 3 x" is 1 x 3 x height x width. OpenCV\'s nearest thing to '
+        "bilinear antialias is INTER_AREA, a simpler filter."
+    )
 
 
 def processor() -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from resample import threads
+from resample import apply, threads
 from resample.kernels import entry
 
 Guarded = Callable[[bool], contextlib.AbstractContextManager[None]]
@@ -52,7 +52,6 @@ def guarded(monkeypatch: pytest.MonkeyPatch) -> Guarded:
             for flat, copy in placed:
                 if flat.flags.writeable:
                     flat[:] = copy
-            placed.clear()
 
         return run
 
@@ -61,7 +60,11 @@ def guarded(monkeypatch: pytest.MonkeyPatch) -> Guarded:
         with monkeypatch.context() as patch:
             patch.setattr(entry, "address", lambda array: address(array, at_end))
             patch.setattr(entry, "kernel", kernel)
+            patch.setattr(apply, "address", lambda array: address(array, at_end))
             patch.setattr(threads, "_count", 1)
+            apply.planned.cache_clear()  # plans hold addresses
             yield
+        apply.planned.cache_clear()
+        placed.clear()
 
     return context

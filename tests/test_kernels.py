@@ -10,7 +10,7 @@ from conftest import Guarded
 
 import resample
 import resample.functional as F
-from resample.apply import apply
+from resample.apply import apply, planned
 from resample.interpolate import Axis, plan
 from resample.kernels import cpu, store
 from resample.taps import Taps
@@ -102,6 +102,13 @@ def test_a_row_of_minus_zero_stays_so() -> None:
     assert np.signbit(result).all()
 
 
+def watch(monkeypatch: pytest.MonkeyPatch, name: str, ran: list[str]) -> None:
+    """Note in `ran` when a fast kernel is planned."""
+    original = getattr(cpu, name)
+    monkeypatch.setattr(cpu, name, lambda *arguments: (ran.append(name), original(*arguments))[1])
+    planned.cache_clear()
+
+
 @pytest.mark.parametrize("shuffle", [0, 16, 64])
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize(("mode", "antialias"), CASES)
@@ -112,10 +119,9 @@ def test_fast_bytes_are_plain_bytes(
     if shuffle > store.shuffle_bytes():
         pytest.skip(f"this processor has no shuffle of {shuffle} bytes")
     rng = np.random.default_rng(6)
-    ran = []
+    ran: list[str] = []
     monkeypatch.setattr(cpu, "window", lambda: shuffle)
-    contract_rows = cpu._contract_rows
-    monkeypatch.setattr(cpu, "_contract_rows", lambda *arguments: (ran.append(1), contract_rows(*arguments)))
+    watch(monkeypatch, "_sums", ran)
     sizes = [
         ((9, 70), (21, 143)),
         ((40, 131), (17, 66)),
@@ -170,9 +176,8 @@ def test_fast_floats_are_plain_floats(
     if store.shuffle_bytes() < 64:
         pytest.skip("this processor has no fast kernel for floats")
     rng = np.random.default_rng(9)
-    ran = []
-    contract_rows = cpu._contract_rows
-    monkeypatch.setattr(cpu, "_contract_rows", lambda *arguments: (ran.append(1), contract_rows(*arguments)))
+    ran: list[str] = []
+    watch(monkeypatch, "_sums", ran)
     for (h, w), (height, width) in [
         ((9, 70), (21, 143)),
         ((40, 131), (17, 66)),
@@ -189,6 +194,7 @@ def test_fast_floats_are_plain_floats(
         tables = {axis: table for axis, table in axes.items() if table is not None}
         with monkeypatch.context() as patch:
             patch.setattr(cpu, "window", lambda: 0)
+            planned.cache_clear()
             plain = apply(src, tables)
         for at_end in (True, False):
             with guarded(at_end):
@@ -202,10 +208,9 @@ def test_fast_copies(dtype: str, shuffle: int, monkeypatch: pytest.MonkeyPatch, 
     if shuffle > store.shuffle_bytes():
         pytest.skip(f"this processor has no shuffle of {shuffle} bytes")
     rng = np.random.default_rng(10)
-    ran = []
-    select_rows = cpu._select_rows
+    ran: list[str] = []
     monkeypatch.setattr(cpu, "window", lambda: shuffle)
-    monkeypatch.setattr(cpu, "_select_rows", lambda *arguments: (ran.append(1), select_rows(*arguments)))
+    watch(monkeypatch, "_copies", ran)
     for channels, n_out in [(1, (23, 131)), (3, (23, 131)), (3, (5, 70)), (4, (9, 64)), (2, (11, 200)), (1, (3, 66))]:
         src = rng.integers(0, 200, (2, 9, 99, channels)).astype(dtype)
         tables = {

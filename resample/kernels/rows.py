@@ -45,7 +45,8 @@ def _contract(along_width, along_height):
         """Resample the output rows `low:high` of all planes; `n_out` rows are a plane.
 
         No groups: rows keep their width, and are read where they are. No weights: rows keep their height. `ring` holds
-        `depth` rows of `pitch` values, and `place` one number more; both are this band's own.
+        `depth` rows of `pitch` values, 64 more than a row has because groups may write beyond its end, and `place` one
+        number more. Both are this band's own.
         """
         done = 0
         for q in range(low, high):
@@ -54,9 +55,10 @@ def _contract(along_width, along_height):
             source = plane * n_in * row_in
             if n_weights == 0:
                 along_width(
-                    dst, q * row_out, src, source + o * row_in,
-                    at, base, index, weight, groups, units, outputs, precision,
-                )  # fmt: skip
+                    ring, 0, src, source + o * row_in, at, base, index, weight, groups, units, outputs, precision
+                )
+                for i in range(row_out):
+                    dst[q * row_out + i] = ring[i]
                 continue
             first = start[o]
             last = first + length[o] - 1
@@ -141,15 +143,7 @@ def _floats_along_width(dst, to, src, source, at, base, index, weight, groups, t
             used = load(index, u * 16, 16)
             chosen = choose_floats(load(src, place, 16), load(src, place + 16, 16), used)
             total = where_used(used, add_products(chosen, load(weight, u * 16, 16), total), total)
-        o = to + at[g]
-        if outputs == 16:
-            store(dst, o, total)
-        else:
-            half = lower_half(total)
-            if outputs == 8:
-                store(dst, o, half)
-            else:
-                store(dst, o, lower_half(half))
+        store(dst, to + at[g], total)
 
 
 @register_jitable

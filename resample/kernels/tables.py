@@ -14,12 +14,12 @@ UNUSED = 255  # `simd.UNUSED`: the index of a lane whose row of the table has no
 
 
 class Width(NamedTuple):
-    """How `rows` resamples a row of interleaved bytes: groups of outputs, and units of taps within a group."""
+    """How `rows` resamples a row: groups of outputs, and units of taps within a group."""
 
     outputs: int
-    """Values that a group writes: of bytes window / 2, / 4, / 8 or / 16, of floats 16, 8 or 4."""
+    """Values that a group writes: of bytes window / 2, / 4, / 8 or / 16, of floats 16."""
     at: Array
-    """(groups,) where in the output row; the last group overlaps the one before."""
+    """(groups,) where in the output row; what a group writes beyond the next one's beginning is written again."""
     base: Array
     """(groups, units) where in the source row a window begins."""
     source: Array
@@ -31,66 +31,87 @@ class Width(NamedTuple):
 
 @lru_cache(maxsize=128)
 def widths(taps: Taps, channels: int, window: int) -> Width | None:
-    """Return the tables for rows of `channels` interleaved bytes, or None where taps lie too far apart for a window.
+    """Return the tables for rows of `channels` interleaved bytes, or None where the row is shorter than a window.
 
-    A pair of taps costs one lane, a window has `window / 2`. With few outputs in a group more of the lanes are left
-    for their taps, and the window need not reach as far; but sums of lanes must be added up in the end.
+    A unit serves `outputs` times `taps_of_unit` products, half a window of pairs. Many outputs leave few taps to a
+    unit, many taps leave less of the window for outputs that lie apart, and sums of lanes must be added up in the end:
+    the cheapest of all is taken.
     """
-    fits = [fit for k in (2, 4, 8, 16) if (fit := _widths(taps, channels, window, window // k)) is not None]
-    return min(fits, key=lambda fit: fit.base.size * 2 + len(fit.at) * (2 * window // fit.outputs), default=None)
-
-
-def _widths(taps: Taps, channels: int, window: int, outputs: int) -> Width | None:
-    total, row = taps.n_out * channels, taps.n_in * channels
-    if total < outputs or row < window:
+    if taps.n_in * channels < window:
         return None
-    groups = -(-total // outputs)
-    at = np.minimum(np.arange(groups) * outputs, total - outputs)
-    pixel, channel = np.divmod(at[:, None] + np.arange(outputs), channels)
-    first = taps.start[pixel] * channels + channel  # the byte of each output's first tap
-    leftmost = first.min(axis=1)
-    span = int((first.max(axis=1) - leftmost).max())
-    reach = (window - 1 - span) // channels + 1  # taps of which the window holds those of every output
-    taps_of_unit = min(window // outputs, reach // 2 * 2)
-    if taps_of_unit < 2:
+    first = _first(taps, channels)
+    fits = []
+    for outputs in (window // 2, window // 4, window // 8, window // 16):
+        for taps_of_unit in range(2, min(window // outputs, taps.n_taps + 1) + 1, 2):
+            at = _packed(first, outputs, window - (taps_of_unit - 1) * channels)
+            if at is not None:
+                additions = (window // outputs).bit_length() - 2
+                cost = len(at) * (4 * -(-taps.n_taps // taps_of_unit) + 2 + 2 * additions)
+                fits.append((cost, outputs, taps_of_unit, at))
+    if not fits:
         return None
-    units = -(-taps.n_taps // taps_of_unit)
-    base = np.clip(leftmost[:, None] + np.arange(units) * taps_of_unit * channels, 0, row - window)
-    source = np.zeros((groups, units, window // 2, 2), np.uint8)
+    _, outputs, taps_of_unit, at = min(fits, key=lambda fit: fit[0])
+    lane = np.minimum(at[:, None] + np.arange(outputs), len(first) - 1)
+    pixel, first = lane // channels, first[lane]
+    units = np.arange(-(-taps.n_taps // taps_of_unit))
+    base = first.min(axis=1)[:, None] + units * taps_of_unit * channels
+    base = np.minimum(base, taps.n_in * channels - window)
+    source = np.zeros((*base.shape, window // 2, 2), np.uint8)
     weight = np.zeros(source.shape, np.int16)
     for tap in range(taps.n_taps):
         unit, slot = divmod(tap, taps_of_unit)
         lanes, half = slice(slot // 2 * outputs, (slot // 2 + 1) * outputs), slot % 2
-        used = tap < taps.length[pixel]
-        source[:, unit, lanes, half] = np.where(used, first + tap * channels - base[:, unit, None], 0)
+        offset = first + tap * channels - base[:, unit, None]
+        used = (tap < taps.length[pixel]) & (
+            offset < window
+        )  # the lanes that the next group writes again may be beyond
+        source[:, unit, lanes, half] = np.where(used, offset, 0)
         weight[:, unit, lanes, half] = np.where(used, taps.weight[pixel, tap], 0)
     return Width(outputs, at, base, source, weight)
 
 
 @lru_cache(maxsize=128)
 def float_widths(taps: Taps, channels: int) -> Width | None:
-    """Return the tables for rows of float32: a unit is a tap, whose samples lie within 32 neighbours, of 16 outputs."""
-    total, row = taps.n_out * channels, taps.n_in * channels
+    """Return the tables for rows of float32: a unit is one tap of up to 16 outputs that lie within 32 neighbours."""
+    row = taps.n_in * channels
     if row < 32:
         return None
-    for outputs in (16, 8, 4):
-        if total < outputs:
-            continue
-        groups = -(-total // outputs)
-        at = np.minimum(np.arange(groups) * outputs, total - outputs)
-        pixel, channel = np.divmod(at[:, None] + np.arange(outputs), channels)
-        tap = np.arange(taps.n_taps)[:, None]
-        place = (taps.start[pixel] * channels + channel)[:, None] + tap * channels  # (groups, taps, outputs)
-        used = tap < taps.length[pixel][:, None]
-        base = np.where(used, place, row).min(axis=2).clip(0, row - 32)
-        offset = np.where(used, place - base[..., None], 0)
-        if offset.max() < 32:
-            source = np.full((groups, taps.n_taps, 16), UNUSED, np.uint8)
-            weight = np.zeros(source.shape, np.float32)
-            source[..., :outputs] = np.where(used, offset, UNUSED)
-            weight[..., :outputs] = np.where(used, taps.weight[pixel].transpose(0, 2, 1), 0)
-            return Width(outputs, at, base, source, weight)
-    return None
+    first = _first(taps, channels)
+    at = _packed(first, 16, 32)
+    if at is None:
+        return None
+    lane = np.minimum(at[:, None] + np.arange(16), len(first) - 1)
+    pixel = (lane // channels)[:, None]
+    tap = np.arange(taps.n_taps)
+    base = np.minimum(first[lane].min(axis=1)[:, None] + tap * channels, row - 32)
+    offset = first[lane][:, None] + (tap * channels - base)[..., None]  # (groups, taps, 16)
+    used = (tap[:, None] < taps.length[pixel]) & (offset < 32)
+    source = np.where(used, offset, UNUSED).astype(np.uint8)
+    weight = np.where(used, taps.weight[pixel, tap[:, None]], 0).astype(np.float32)
+    return Width(16, at, base, source, weight)
+
+
+def _first(taps: Taps, channels: int) -> Array:
+    """Return where in a row of interleaved channels each output's first tap lies."""
+    return np.asarray((taps.start[:, None] * channels + np.arange(channels)).ravel())
+
+
+def _packed(first: Array, outputs: int, reach: int) -> Array | None:
+    """Return where groups begin: each as long as it may be, `outputs`, and as its first taps lie within `reach`.
+
+    None where that leaves three lanes in four idle.
+    """
+    most = len(first) // outputs * 4 + 4
+    at: list[int] = []
+    begin = 0
+    furthest = np.maximum.accumulate(first)
+    while begin < len(first) and len(at) <= most:
+        at.append(begin)
+        leftmost = int(first[begin : begin + outputs].min())
+        begin = max(begin, min(begin + outputs, int(np.searchsorted(furthest, leftmost + reach))))
+        if begin == at[-1]:
+            return None
+    return np.array(at) if begin >= len(first) else None
 
 
 class Choice(NamedTuple):
