@@ -120,7 +120,7 @@ def summary(runs: dict[int, list[dict[str, Any]]]) -> str:
         kinds = list(dict.fromkeys(row["kind"] for row in rows))
         cells = {(row["work"], row["kind"]): min(ratios(row).values()) for row in rows}
         lines += [
-            f"**{threads} thread{'s' if threads > 1 else ''}**: time of the fastest peer / ours; above 1 ours is faster.",
+            f"**{threads} thread{'s' if threads > 1 else ''}**: fastest peer's time / ours; above 1 ours is faster.",
             "",
             f"| height x width | {' | '.join(kinds)} |",
             f"| --- |{' ---: |' * len(kinds)}",

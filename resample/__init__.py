@@ -2,7 +2,7 @@
 
 from resample import functional
 from resample.image import resize
-from resample.layers import conv_transpose, from_phases, interpolating_weight, phases
+from resample.picture_operators import conv_transpose, from_phases, interpolating_weight, phases
 from resample.threads import get_num_threads, set_num_threads
 
 __version__ = "0.1.0"

@@ -66,23 +66,29 @@ def _has_buffer(array: Any) -> bool:
     return not isinstance(array, (bytes, str))
 
 
-def memory_order(array: Array) -> tuple[int, ...]:
+def memory_order(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, ...]:
     """Return the order in which to work on (N, C, *spatial): channels last if strides lie so, else as they are.
 
     torch's rule for the memory format of a result; ties (one channel, one pixel) go to channels first.
     """
-    last = (0, *range(2, array.ndim), 1)
+    first = tuple(range(len(shape)))
+    last = (0, *first[2:], 1)
     least = 0
     for axis in reversed(last):
-        stride, length = array.strides[axis], array.shape[axis]
-        if axis == 0 and length == 1 and least > array.strides[1]:
+        stride, length = strides[axis], shape[axis]
+        if axis == 0 and length == 1 and least > strides[1]:
             break  # the stride of a batch of one means nothing
-        if length == 0 or stride < max(least, 1) or (axis == 0 and least == array.strides[1]):
-            return tuple(range(array.ndim))
-        least = stride * max(length, 1)
+        if length == 0 or stride < max(least, 1) or (axis == 0 and least == strides[1]):
+            return first
+        least = stride * length
     return last
 
 
-def is_channels_last(array: Array) -> bool:
-    """Return whether an array (N, C, *spatial) is the view of a C-contiguous array with the channels last."""
-    return bool(array.transpose(0, *range(2, array.ndim), 1).flags.c_contiguous)
+def is_channels_last(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> bool:
+    """Return whether (N, C, *spatial) is the view of a C-contiguous array with the channels last."""
+    expected = itemsize
+    for axis in (1, *range(len(shape) - 1, 1, -1), 0):
+        if shape[axis] != 1 and strides[axis] != expected:
+            return False
+        expected *= shape[axis]
+    return True

@@ -57,7 +57,7 @@ def nearest(n_in: int, n_out: int, factor: float | None, dtype: np.dtype[Any], p
         return outputs >> 1
     kind = FLOAT32 if packed else dtype
     positions = outputs.astype(kind) * step(n_in, n_out, factor, kind)
-    return _floor(positions, n_in)
+    return base_index(positions, n_in)
 
 
 def nearest_exact(n_in: int, n_out: int, factor: float | None, dtype: np.dtype[Any], packed: bool) -> Indices:
@@ -66,25 +66,21 @@ def nearest_exact(n_in: int, n_out: int, factor: float | None, dtype: np.dtype[A
         positions = (np.arange(n_out) + 0.5) * np.float64(step(n_in, n_out, factor, FLOAT32))
     else:
         positions = np.maximum(half_pixel(n_in, n_out, factor, dtype), 0).astype(np.float64) + 0.5
-    return _floor(positions, n_in)
+    return base_index(positions, n_in)
 
 
 def base_index(positions: Floats, n_in: int) -> Indices:
     """Return the index of the sample at or below each position, at most `n_in - 1`; it may be negative."""
-    return _floor(positions, n_in)
-
-
-def _floor(positions: Floats, n_in: int) -> Indices:
     # torch takes the floor in float32 even of float64 positions
     return np.minimum(np.floor(positions.astype(np.float32)).astype(np.intp), n_in - 1)
 
 
-def uses_packed_kernel(n_spatial: int, n_out: tuple[int, ...], channels_last: bool, channels: int) -> bool:
-    """Return whether torch serves a nearest call with the kernel that it wrote for channels-last tensors.
+def uses_packed_kernel(n_out: tuple[int, ...], channels_last: bool, channels: int) -> bool:
+    """Return whether torch takes, for nearest and linear modes, the kernel that it wrote for channels-last tensors.
 
     It takes that one for channels-last data of more than 3 channels, and in 2-D for small outputs of any layout; the
     two kernels round differently and pick other samples at a few sizes.
     """
-    if n_spatial == 1:
+    if len(n_out) == 1:
         return False
-    return (channels_last and channels > 3) or (n_spatial == 2 and sum(n_out) <= 128)
+    return (channels_last and channels > 3) or (len(n_out) == 2 and sum(n_out) <= 128)

@@ -1,6 +1,6 @@
 """The face that mirrors torch.nn.functional: `import resample.functional as F`."""
 
-from resample.conv_transpose import (
+from resample.convolution import (
     conv_transpose1d,
     conv_transpose2d,
     conv_transpose3d,

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _PICTURE_MODES = tuple(name for name, mode in MODES.items() if 2 in mode.ndims)
-_CHOOSING = ("nearest", "nearest-exact")
 
 # Pillow modes whose last channel is how opaque a pixel is
 _WITH_ALPHA = ("RGBA", "LA")
@@ -121,12 +120,13 @@ def _checked(
     if mode not in _PICTURE_MODES:
         raise ValueError(f"mode must be one of {', '.join(_PICTURE_MODES)}, got {mode!r}")
     row = MODES[mode]
-    if align_corners and (not row.aligns or mode == "lanczos"):
+    only_antialiased = row.antialias_filter is not None and row.filter is None
+    if align_corners and (not row.aligns or only_antialiased):
         raise ValueError(f"align_corners must be False for mode {mode!r}, got {align_corners!r}")
     if antialias and row.antialias_filter is None:
         raise ValueError(f"antialias must be None or False for mode {mode!r}, got {antialias!r}")
-    if mode == "lanczos" and antialias is not None and not antialias:
-        raise ValueError(f"antialias must be None or True for mode 'lanczos', got {antialias!r}")
+    if only_antialiased and antialias is not None and not antialias:
+        raise ValueError(f"antialias must be None or True for mode {mode!r}, got {antialias!r}")
     if (size is None) == (scale is None):
         raise ValueError(f"exactly one of size and scale must be given, got size={size!r} and scale={scale!r}")
     height, width = shape
@@ -144,7 +144,7 @@ def _checked(
         wanted = (shorter, longer) if height <= width else (longer, shorter)
     if antialias is None:
         shrinks = wanted[0] < height or wanted[1] < width
-        antialias = mode == "lanczos" or (shrinks and row.antialias_filter is not None)
+        antialias = only_antialiased or (shrinks and row.antialias_filter is not None)
     return _Call(wanted, factors, mode, bool(align_corners), bool(antialias))
 
 
@@ -190,7 +190,7 @@ def _resize_array(array: Array, call: _Call, out: Array | None = None) -> Array:
     """Return an array of shape (height, width) or (height, width, channels), resized."""
     dtype = array.dtype
     own = dtype.name in MODES[call.mode].dtypes and not (dtype == np.float16 and call.antialias)
-    if own or (call.mode in _CHOOSING and not dtype.hasobject):
+    if own or (MODES[call.mode].copies and not dtype.hasobject):
         result = resampled(planes(array), call.size, *call[1:], out=None if out is None else planes(out))
         return pixels_of(result, array.ndim) if out is None else out
     wide = picture.widened(array)
@@ -202,7 +202,7 @@ def _resize_array(array: Array, call: _Call, out: Array | None = None) -> Array:
 
 
 def _resize_picture(image: Image, call: _Call, alpha: str) -> Image:
-    chooses = call.mode in _CHOOSING
+    chooses = MODES[call.mode].copies
     pixels, form = picture.opened(image, keep_indices=chooses)
     if form.mode in _WITH_ALPHA and alpha == "premultiplied" and not chooses:
         pixels = _resize_premultiplied(pixels, call)

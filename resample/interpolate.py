@@ -38,7 +38,7 @@ class Axis(NamedTuple):
     @property
     def precise(self) -> np.dtype[Any]:
         """The type of coordinates and weights: float64 where torch takes double, else float32."""
-        weighted_bytes = self.dtype == "uint8" and MODES[self.mode].filter is not None
+        weighted_bytes = self.dtype == "uint8" and not MODES[self.mode].copies
         return FLOAT64 if self.dtype == "float64" or weighted_bytes else FLOAT32
 
 
@@ -95,18 +95,21 @@ class Mode(NamedTuple):
     dtypes: tuple[str, ...]
     filter: Filter | None = None
     antialias_filter: Filter | None = None
+    """With this and no `filter` the mode exists only with antialias."""
     aligns: bool = True
     """Whether it takes align_corners."""
+    copies: bool = False
+    """Whether it only copies samples."""
 
 
 MODES = {
-    "nearest": Mode((1, 2, 3), _nearest, (*FLOATS, "uint8"), aligns=False),
-    "nearest-exact": Mode((1, 2, 3), _nearest_exact, (*FLOATS, "uint8"), aligns=False),
+    "nearest": Mode((1, 2, 3), _nearest, (*FLOATS, "uint8"), aligns=False, copies=True),
+    "nearest-exact": Mode((1, 2, 3), _nearest_exact, (*FLOATS, "uint8"), aligns=False, copies=True),
     "linear": Mode((1,), _filtered, FLOATS, filters.TRIANGLE),
     "bilinear": Mode((2,), _filtered, (*FLOATS, "uint8"), filters.TRIANGLE, filters.TRIANGLE),
     "bicubic": Mode((2,), _filtered, (*FLOATS, "uint8"), filters.CUBIC, filters.CUBIC_ANTIALIAS),
     "trilinear": Mode((3,), _filtered, FLOATS, filters.TRIANGLE),
-    "lanczos": Mode((2,), _filtered, (*FLOATS, "uint8"), filters.LANCZOS3, filters.LANCZOS3),
+    "lanczos": Mode((2,), _filtered, (*FLOATS, "uint8"), None, filters.LANCZOS3),
     "area": Mode((1, 2, 3), _area, FLOATS, aligns=False),
 }
 
@@ -176,28 +179,57 @@ def resampled(
 
     `out` is written and returned if given: the shape and dtype of the result, no memory in common with `input`.
     """
-    spatial = len(sizes)
-    packed = coordinates.uses_packed_kernel(spatial, sizes, is_channels_last(input), input.shape[1])
-    axes = [
-        Axis(mode, n_in, n_out, factor, align_corners, antialias, input.dtype.name, packed)
-        for n_in, n_out, factor in zip(input.shape[2:], sizes, factors, strict=True)
-    ]
-    tables = [plan(axis) for axis in axes]
-    order = memory_order(input)
-    dense = np.ascontiguousarray(input.transpose(order), input.dtype.newbyteorder("="))
-    home = np.argsort(order)
-    used = {order.index(2 + k): table for k, table in enumerate(tables) if table is not None}
-    in_half = dense.dtype == np.float16 and not all(table.selects for table in used.values())
-    if out is not None and not in_half and dense.dtype == out.dtype and out.transpose(order).flags.c_contiguous:
-        apply(dense, used, out.transpose(order))
+    dtype = input.dtype.newbyteorder("=")
+    call = _planned(input.shape, input.strides, dtype, sizes, factors, mode, align_corners, antialias)
+    dense = input.transpose(call.order)
+    if not dense.flags.c_contiguous or dense.dtype is not dtype:
+        dense = np.ascontiguousarray(dense, dtype)
+    if out is not None and not call.in_half and dtype == out.dtype and out.transpose(call.order).flags.c_contiguous:
+        apply(dense, call.tables, out.transpose(call.order))
         return out
     # sums of float16 are kept in float32 and rounded once
-    result = apply(dense.astype(np.float32), used).astype(np.float16) if in_half else apply(dense, used)
-    result = np.asarray(result.transpose(home))
+    result = apply(dense.astype(np.float32), call.tables).astype(dtype) if call.in_half else apply(dense, call.tables)
+    result = np.asarray(result.transpose(call.home))
     if out is None:
         return result
     out[...] = result
     return out
+
+
+class _Call(NamedTuple):
+    order: tuple[int, ...]
+    """The axes of the array, as they lie in memory."""
+    home: tuple[int, ...]
+    """The inverse of `order`."""
+    tables: dict[int, Taps]
+    """By axis in memory; axes that stay as they are have none."""
+    in_half: bool
+
+
+@lru_cache(maxsize=256)
+def _planned(
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    dtype: np.dtype[Any],
+    sizes: tuple[int, ...],
+    factors: tuple[float | None, ...],
+    mode: str,
+    align_corners: bool,
+    antialias: bool,
+) -> _Call:
+    last = is_channels_last(shape, strides, dtype.itemsize)
+    # other modes compute the same in both of torch's kernels
+    kernels_differ = MODES[mode].copies or dtype == np.float16
+    packed = kernels_differ and coordinates.uses_packed_kernel(sizes, last, shape[1])
+    order = memory_order(shape, strides)
+    tables = {}
+    for k, (n_in, n_out, factor) in enumerate(zip(shape[2:], sizes, factors, strict=True)):
+        table = plan(Axis(mode, n_in, n_out, factor, align_corners, antialias, dtype.name, packed))
+        if table is not None:
+            tables[order.index(2 + k)] = table
+    home = tuple(order.index(axis) for axis in range(len(order)))
+    in_half = dtype == np.float16 and not all(table.selects for table in tables.values())
+    return _Call(order, home, tables, in_half)
 
 
 def _sizes(
@@ -227,7 +259,7 @@ def _sizes(
         if not math.isfinite(factor):
             raise RuntimeError(f"scale_factor must be finite, got {factor!r}")
     sizes = tuple(int(n * factor) for n, factor in zip(input.shape[2:], factors, strict=True))
-    if recompute_scale_factor or mode == "area":
+    if recompute_scale_factor:
         return sizes, (None,) * spatial
     return sizes, factors
 
@@ -259,15 +291,17 @@ def _check_mode(input: Array, mode: str, align_corners: bool | None, antialias: 
     spatial = input.ndim - 2
     smooth = [name for name, row in MODES.items() if row.antialias_filter]
     if antialias and (mode not in smooth or spatial != 2):
-        raise ValueError(f"antialias=True needs a 4-D input and mode {' or '.join(smooth)}, got mode {mode!r}")
+        wanted = f"a 4-D input and mode {' or '.join(smooth)}"
+        raise ValueError(f"antialias=True needs {wanted}, got a {input.ndim}-D input and mode {mode!r}")
     if mode not in MODES or spatial not in MODES[mode].ndims:
         allowed = [name for name, row in MODES.items() if spatial in row.ndims]
         expected = f"mode must be one of {', '.join(allowed)}" if allowed else "input must have 3, 4 or 5 dimensions"
         raise NotImplementedError(f"{expected}; got a {input.ndim}-D input and mode {mode!r}")
-    if mode == "lanczos" and align_corners:
-        raise ValueError("align_corners must not be True for mode 'lanczos'")
-    if mode == "lanczos" and not antialias:
-        raise ValueError("antialias must be True for mode 'lanczos'")
+    only_antialiased = MODES[mode].antialias_filter and not MODES[mode].filter
+    if only_antialiased and align_corners:
+        raise ValueError(f"align_corners must not be True for mode {mode!r}")
+    if only_antialiased and not antialias:
+        raise ValueError(f"antialias must be True for mode {mode!r}")
 
 
 def _check_sizes(input: Array, sizes: tuple[int, ...], mode: str) -> None:

@@ -206,9 +206,9 @@ def _find(maxima: Array, indices: Array, src: Array, extent: Array, inner: int) 
     types = (value, "int64*", value, value, "int64*", "int64", "int64")
     arguments = [entry.address(array) for array in (maxima, indices, src, least, extent)]
     if inner == 1:
-        kernel = entry.kernel("windows", "max_planes", types)
+        kernel = entry.kernel("pooling", "max_planes", types)
     else:
-        kernel = entry.kernel("windows", "max_channels", (*types, "int64"))
+        kernel = entry.kernel("pooling", "max_channels", (*types, "int64"))
         arguments.append(inner)
     width = int(extent[1, 2])
     cost = maxima.size * math.prod(extent[2].tolist())
@@ -280,9 +280,9 @@ def _place(dst: Array, src: Array, index: Array, out: tuple[int, ...], inner: in
     arguments = [entry.address(array) for array in (dst, src, index, invalid)]
     arguments += [plane, src.size // planes]
     if inner == 1:
-        kernel, bands = entry.kernel("windows", "place_planes", types), planes
+        kernel, bands = entry.kernel("pooling", "place_planes", types), planes
     else:
-        kernel, bands = entry.kernel("windows", "place_channels", (*types, "int64", "int64")), inner
+        kernel, bands = entry.kernel("pooling", "place_channels", (*types, "int64", "int64")), inner
         arguments += [inner, planes // inner]
     threads.in_bands(lambda low, high: kernel(*arguments, low, high), bands, dst.size)
     if invalid.any():
@@ -295,7 +295,8 @@ def _place(dst: Array, src: Array, index: Array, out: tuple[int, ...], inner: in
 def _order(array: Array, axes: int) -> tuple[tuple[int, ...], int]:
     """Return the order of axes in which to work, and how many channels lie beside each other in it."""
     batched = array.ndim == axes + 2
-    order = memory_order(array if batched else array[None])
+    whole = array if batched else array[None]
+    order = memory_order(whole.shape, whole.strides)
     inner = array.shape[-1 - axes] if order[-1] == 1 else 1
     return (order if batched else tuple(axis - 1 for axis in order[1:])), inner
 

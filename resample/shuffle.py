@@ -51,7 +51,7 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Any:
         raise RuntimeError(f"upscale_factor ** 2 = {r * r} must divide the channels, got input of shape {array.shape}")
     n, c = math.prod(lead), channels // (r * r)
     src = array.reshape(n, channels, height, width)
-    order = memory_order(src)
+    order = memory_order(src.shape, src.strides)
     dst = _empty((n, c, height * r, width * r), array.dtype, order)
     channelwise = src.reshape(n, c, r, r, height, width).transpose(0, 1, 4, 2, 5, 3)
     _rearrange(dst.reshape(n, c, height, r, width, r), channelwise, order)
@@ -82,7 +82,7 @@ def pixel_unshuffle(input: Any, downscale_factor: int) -> Any:
         raise RuntimeError(f"downscale_factor = {r} must divide height and width, got input of shape {array.shape}")
     n, height, width = math.prod(lead), height // r, width // r
     src = array.reshape(n, c, height * r, width * r)
-    order = memory_order(src)
+    order = memory_order(src.shape, src.strides)
     dst = _empty((n, c * r * r, height, width), array.dtype, order)
     channelwise = dst.reshape(n, c, r, r, height, width).transpose(0, 1, 4, 2, 5, 3)
     _rearrange(channelwise, src.reshape(n, c, height, r, width, r), order)
@@ -127,6 +127,6 @@ def _rearrange(dst: Array, src: Array, order: tuple[int, ...]) -> None:
     pointer = f"{_UNITS[size]}*"
     tables = np.array([src.shape, [n // size for n in dst.strides], [n // size for n in src.strides]], np.int64)
     types = (pointer, pointer, "int64*", "int64*", "int64*", "int64", "int64")
-    kernel = entry.kernel("pixels", "rearrange", types)
+    kernel = entry.kernel("shuffle", "rearrange", types)
     places = [entry.address(array) for array in (dst, src, *tables)]
     threads.in_bands(lambda low, high: kernel(*places, low, high), math.prod(src.shape[:4]), src.size)

@@ -18,8 +18,6 @@ from resample.coordinates import Indices
 from resample.filters import Filter
 from resample.rounding import Floats
 
-FLOAT64 = np.dtype(np.float64)
-
 
 class Taps:
     """Row o reads `length[o]` samples from `start[o]` on: `0 <= start` and `start + length <= n_in`.

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
+GRAIN = 1 << 16
+
 _lock = threading.Lock()
 _count: int | None = None
 _pool: ThreadPoolExecutor | None = None
@@ -61,15 +63,18 @@ def in_bands(work: Callable[[int, int], None], length: int, cost: int) -> None:
     if bands == 1:
         work(0, length)
         return
+    from concurrent.futures import wait
+
     edges = [length * band // bands for band in range(bands + 1)]
     pool = _shared_pool()
     others = [pool.submit(work, low, high) for low, high in pairwise(edges[1:])]
-    work(edges[0], edges[1])
+    try:
+        work(edges[0], edges[1])
+    finally:
+        # whatever happens here, the others must not outlive the arrays that they work on
+        wait(others)
     for other in others:
         other.result()
-
-
-GRAIN = 1 << 16
 
 
 def _shared_pool() -> ThreadPoolExecutor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import itertools
 import math
 import re
@@ -17,15 +16,14 @@ import torch.nn.functional as reference
 from conftest import Guarded
 from hypothesis import given, settings
 
-from resample import threads
-from resample.conv_transpose import (
+from resample import convolution, threads
+from resample.convolution import (
     conv_transpose1d,
     conv_transpose2d,
     conv_transpose3d,
     conv_transpose_output_size,
 )
 
-conv_transpose = importlib.import_module("resample.conv_transpose")  # the package has a function of that name
 OURS = {1: conv_transpose1d, 2: conv_transpose2d, 3: conv_transpose3d}
 TORCHS = {1: reference.conv_transpose1d, 2: reference.conv_transpose2d, 3: reference.conv_transpose3d}
 SIZE = {1: (9,), 2: (5, 7), 3: (3, 4, 5)}
@@ -40,8 +38,8 @@ ROUNDING = {"float16": 4.8e-7, "float32": 4.8e-7, "float64": 9e-16}
 @pytest.fixture(params=WAYS, ids=["phases", "products"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Force one way, and prove that it is the one that runs."""
-    monkeypatch.setattr(conv_transpose, "_phases_are_quicker", lambda shape, images: request.param)
-    monkeypatch.setattr(conv_transpose, "_gather" if request.param else "_correlate", None)
+    monkeypatch.setattr(convolution, "_phases_are_quicker", lambda shape, images: request.param)
+    monkeypatch.setattr(convolution, "_gather" if request.param else "_correlate", None)
     return bool(request.param)
 
 
@@ -145,7 +143,7 @@ def test_both_ways_agree(call: tuple[int, list[np.ndarray], dict[str, Any], bool
     results = []
     for by_phases in WAYS:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(conv_transpose, "_phases_are_quicker", lambda shape, images, way=by_phases: way)
+            patch.setattr(convolution, "_phases_are_quicker", lambda shape, images, way=by_phases: way)
             results.append(OURS[axes](*arrays[: 2 + bias], **options))
     if arrays[0].dtype == np.int64:
         np.testing.assert_array_equal(*results)
@@ -208,15 +206,15 @@ def test_chunks_do_not_change_results(axes: int, images: int, way: bool, monkeyp
         options = {"stride": 2, "padding": 1, "groups": 2}
         expected = OURS[axes](*arrays, **options)
         for chunk in (1, 5, 30):
-            monkeypatch.setattr(conv_transpose, "CHUNK", chunk)
-            monkeypatch.setattr(conv_transpose, "PRODUCTS", chunk * 1000)
+            monkeypatch.setattr(convolution, "CHUNK", chunk)
+            monkeypatch.setattr(convolution, "PRODUCTS", chunk * 1000)
             np.testing.assert_array_equal(OURS[axes](*arrays, **options), expected)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_threads_do_not_change_bits(dtype: str, way: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads, "GRAIN", 1)
-    monkeypatch.setattr(conv_transpose, "CHUNK", 64)
+    monkeypatch.setattr(convolution, "CHUNK", 64)
     arrays = [random_array((2, 8, 20, 21), dtype, 1), random_array((8, 5, 4, 4), dtype, 2)]
     monkeypatch.setattr(threads, "_count", 1)
     expected = conv_transpose2d(*arrays, stride=2, padding=1)
@@ -310,11 +308,11 @@ def test_huge_weights_raise_no_warning() -> None:
 
 def test_the_quicker_way_is_chosen() -> None:
     def chosen(images: int, in_channels: int, out_channels: int, kernel: int, stride: int, size: int) -> bool:
-        shape = conv_transpose.Shape(
+        shape = convolution.Shape(
             (1, size, size), (1, kernel, kernel), (1, *[(size - 1) * stride + kernel] * 2), (1, stride, stride),
             (0, 0, 0), (1, 1, 1), in_channels, out_channels,
         )  # fmt: skip
-        return conv_transpose._phases_are_quicker(shape, images)
+        return convolution._phases_are_quicker(shape, images)
 
     assert all(chosen(1, *case) for case in [(3, 3, 4, 2, 464), (64, 32, 4, 2, 64), (512, 512, 4, 2, 8)])
     assert chosen(1, 4000, 512, 3, 2, 14)

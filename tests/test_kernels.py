@@ -116,7 +116,7 @@ def test_fast_bytes_are_plain_bytes(
     mode: str, antialias: bool, channels: int, shuffle: int, monkeypatch: pytest.MonkeyPatch, guarded: Guarded
 ) -> None:
     """Each width of shuffle gives the naive loop's bytes, really runs, and stays inside its buffers."""
-    if shuffle > store.shuffle_bytes():
+    if shuffle > store.shuffle_width():
         pytest.skip(f"this processor has no shuffle of {shuffle} bytes")
     rng = np.random.default_rng(6)
     ran: list[str] = []
@@ -173,7 +173,7 @@ def test_fast_floats_are_plain_floats(
     mode: str, antialias: bool, channels: int, monkeypatch: pytest.MonkeyPatch, guarded: Guarded
 ) -> None:
     """To the last bit, with infinities and NaN where the plain kernel has them."""
-    if store.shuffle_bytes() < 64:
+    if store.shuffle_width() < 64:
         pytest.skip("this processor has no fast kernel for floats")
     rng = np.random.default_rng(9)
     ran: list[str] = []
@@ -205,7 +205,7 @@ def test_fast_floats_are_plain_floats(
 @pytest.mark.parametrize("shuffle", [16, 64])
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64", "complex128"])
 def test_fast_copies(dtype: str, shuffle: int, monkeypatch: pytest.MonkeyPatch, guarded: Guarded) -> None:
-    if shuffle > store.shuffle_bytes():
+    if shuffle > store.shuffle_width():
         pytest.skip(f"this processor has no shuffle of {shuffle} bytes")
     rng = np.random.default_rng(10)
     ran: list[str] = []

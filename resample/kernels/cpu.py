@@ -12,18 +12,13 @@ import numpy as np
 
 from resample import threads
 from resample.kernels import entry, tables
+from resample.kernels.sizes import BLOCK, SHORT_INNER
 from resample.taps import Taps
 
 Shape = tuple[int, ...]
 DType = np.dtype[Any]
 
-# from so many values a sample on, sums are kept in blocks of them, not pixel by pixel
-SHORT_INNER = 16
-
-# values that the fast kernels take of a row at a time, the least that a row may have
-BLOCK = 64
-
-# a byte costs a fast kernel so much less than a value costs a plain one, which is what bands are sized by
+# how many bytes of a fast kernel cost what a value of a plain one does, which is what bands are sized by
 FAST_BYTES = 4
 
 _NUMBER, _PLACES = ("int64",), ("int64*",)
@@ -37,7 +32,7 @@ def window() -> int:
     """
     from resample.kernels import store
 
-    widest = store.shuffle_bytes()
+    widest = store.shuffle_width()
     asked = os.environ.get("RESAMPLE_SHUFFLE", "")
     return min(widest, int(asked)) if asked in ("0", "16", "64") else widest
 
@@ -130,7 +125,7 @@ def _sums(rows: _Rows, dtype: DType, across: tuple[tables.Width, int] | None, al
         fixed[8:11] = map(entry.address, (along.start, along.length, weighted))
         fixed[11:] = weighted.shape[1], along.precision
         depth = along.n_taps
-    pitch = -(-rows.row_out // 64) * 64 + 64
+    pitch = -(-rows.row_out // BLOCK) * BLOCK + BLOCK
     fixed += [*rows[2:], pitch, depth]
 
     def band(dst: int, src: int, low: int, high: int, keep: object = (across, along, weighted)) -> None:

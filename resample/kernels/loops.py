@@ -7,9 +7,8 @@ the table rows `low:high` of the axis. Nothing is allocated, nothing raises, eve
 
 from __future__ import annotations
 
-from numba.extending import register_jitable
-
-from resample.kernels.simd import first_total, multiply_add, rounded, totals
+from resample.kernels.simd import first_total, multiply_add, rounded, second_first, totals
+from resample.kernels.sizes import SHORT_INNER
 
 
 def select(
@@ -30,22 +29,16 @@ def select(
                     dst[to + i] = src[source + i]
 
 
-@register_jitable
-def second_first(k, taps):
-    """Return the k-th tap in torch's order 1, 0, 2, 3, ...: it rounds the second product and fuses the others."""
-    return k ^ 1 if k < 2 and taps > 1 else k
-
-
 def contract_pixels(
     dst, src, start, length, weight, n_taps, precision,
     n_in, n_out, inner, outer_low, outer_high, low, high,
 ):  # fmt: skip
-    """Sum weighted samples for a short `inner`, at most 16, such as the channels of a pixel.
+    """Sum weighted samples for an `inner` below SHORT_INNER, such as the channels of a pixel.
 
     Two and four taps, which is all of bilinear and bicubic but for edges, are written out: 4 and 6 times faster for
     three channels of bytes than a loop over taps within one over channels, 2 times faster than the loops below.
     """
-    block = totals(weight, 16)
+    block = totals(weight, SHORT_INNER)
     for a in range(outer_low, outer_high):
         for o in range(low, high):
             to = (a * n_out + o) * inner

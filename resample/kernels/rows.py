@@ -1,4 +1,4 @@
-"""The fast kernels: whole rows of bytes by shuffles and pairwise multiplication, width and height in one pass.
+"""The fast kernels: whole rows of bytes or float32 by shuffles, width and height in one pass; and copies of rows.
 
 Each is the twin of a plain kernel in `loops`, with the same table and the same bytes. A source row is resampled along
 the width once, into a ring of rows that stays in cache, and ring rows are combined straight into an output row.
@@ -14,7 +14,6 @@ from __future__ import annotations
 from numba import types
 from numba.extending import register_jitable
 
-from resample.kernels.loops import second_first
 from resample.kernels.simd import (
     add_pairs,
     add_products,
@@ -25,12 +24,14 @@ from resample.kernels.simd import (
     interleave,
     load,
     lower_half,
+    second_first,
     shuffle_bytes,
     spread,
     store,
     where_used,
     words,
 )
+from resample.kernels.sizes import BLOCK
 
 
 def _contract(along_width, along_height):
@@ -45,8 +46,8 @@ def _contract(along_width, along_height):
         """Resample the output rows `low:high` of all planes; `n_out` rows are a plane.
 
         No groups: rows keep their width, and are read where they are. No weights: rows keep their height. `ring` holds
-        `depth` rows of `pitch` values, 64 more than a row has because groups may write beyond its end, and `place` one
-        number more. Both are this band's own.
+        `depth` rows of `pitch` values, BLOCK more than a row has because groups may write beyond its end; `place` holds
+        one number more. Both are this band's own.
         """
         done = 0
         for q in range(low, high):
@@ -148,12 +149,12 @@ def _floats_along_width(dst, to, src, source, at, base, index, weight, groups, t
 
 @register_jitable
 def _floats_along_height(dst, to, rows, place, taps, weights, weight, length, precision):
-    for column in range(0, length, 64):
-        i = column if column + 64 <= length else length - 64
-        total = spread(types.float32(-0.0), 64)
+    for column in range(0, length, BLOCK):
+        i = column if column + BLOCK <= length else length - BLOCK
+        total = spread(types.float32(-0.0), BLOCK)
         for k in range(taps):
             t = second_first(k, taps)
-            total = add_products(load(rows, place[t] + i, 64), spread(weights[weight + t], 64), total)
+            total = add_products(load(rows, place[t] + i, BLOCK), spread(weights[weight + t], BLOCK), total)
         store(dst, to + i, total)
 
 
@@ -179,9 +180,9 @@ def _select(window):
 
     @register_jitable
     def repeat(dst, to, source, length):
-        for column in range(0, length, 64):
-            i = column if column + 64 <= length else length - 64
-            store(dst, to + i, load(dst, source + i, 64))
+        for column in range(0, length, BLOCK):
+            i = column if column + BLOCK <= length else length - BLOCK
+            store(dst, to + i, load(dst, source + i, BLOCK))
 
     def select(dst, src, at, base, index, groups, outputs, start, n_in, n_out, row_in, row_out, low, high):
         """Copy the output rows `low:high` of all planes; a row like the one before it is copied from there."""

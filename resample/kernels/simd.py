@@ -9,11 +9,11 @@ from __future__ import annotations
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, models, overload, register_model
+from numba.extending import intrinsic, models, overload, register_jitable, register_model
+
+from resample.kernels.sizes import UNUSED
 
 INT32 = ir.IntType(32)
-
-UNUSED = 255  # the index of a lane whose row of the table has no such tap
 
 
 @intrinsic
@@ -77,6 +77,12 @@ def totals(typing_context, weight, length):
         return builder.bitcast(buffer, kind.as_pointer())
 
     return types.CPointer(element)(weight, length), emit
+
+
+@register_jitable
+def second_first(k, taps):
+    """Return the k-th tap in torch's order 1, 0, 2, 3, ...: it rounds the second product and fuses the others."""
+    return k ^ 1 if k < 2 and taps > 1 else k
 
 
 class Vector(types.Type):

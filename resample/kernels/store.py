@@ -25,18 +25,14 @@ from typing import Any
 import llvmlite
 import llvmlite.binding as llvm
 
-import resample
-
 Kernel = Callable[..., None]
 
 # whoever may write here may run code in our process: see `_trusted`
 FOLDER_VARIABLE = "RESAMPLE_CACHE_DIR"
 
-_COMPILER, _INTRINSICS = "resample.kernels.compile", "resample.kernels.simd"
-
 _lock = threading.RLock()
 _loaded: dict[tuple[str, str, tuple[str, ...]], Kernel] = {}
-_engines: list[Any] = []  # own the code that the functions in _loaded point into
+_linked_code: list[Any] = []  # owns the code that the functions in _loaded point into
 _cleared = ctypes.create_string_buffer(8)  # where kernels clear Numba's result slot
 
 
@@ -46,13 +42,10 @@ def kernel(module: str, name: str, arguments: tuple[str, ...]) -> Kernel:
     `arguments` are Numba type names, such as "int64" or, for a pointer, "float32*"; pointers are passed as integers.
     """
     wanted = (module, name, arguments)
-    found = _loaded.get(wanted)
-    if found is None:
-        with _lock:
-            found = _loaded.get(wanted)
-            if found is None:
-                found = _loaded[wanted] = _linked(_object_code(*wanted), arguments)
-    return found
+    with _lock:
+        if wanted not in _loaded:
+            _loaded[wanted] = _linked(_object_code(*wanted), arguments)
+        return _loaded[wanted]
 
 
 def _object_code(module: str, name: str, arguments: tuple[str, ...]) -> bytes:
@@ -70,13 +63,13 @@ def _object_code(module: str, name: str, arguments: tuple[str, ...]) -> bytes:
 
 
 def _linked(code: bytes, arguments: tuple[str, ...]) -> Kernel:
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
-    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-    engine.finalize_object()
-    _engines.append(engine)
+    linked = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
+    linked.add_object_file(llvm.ObjectFileRef.from_data(code))
+    linked.finalize_object()
+    _linked_code.append(linked)
     kinds = [ctypes.c_void_p if argument.endswith("*") else ctypes.c_int64 for argument in arguments]
     prototype = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *kinds)
-    function = prototype(engine.get_function_address("kernel"))
+    function = prototype(linked.get_function_address("kernel"))
     slot = ctypes.addressof(_cleared)
     return lambda *values: function(slot, slot, *values)
 
@@ -86,7 +79,7 @@ def _processor() -> tuple[str, str]:
     return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
 
 
-def shuffle_bytes() -> int:
+def shuffle_width() -> int:
     """Return how many bytes this processor's variable byte shuffle chooses from: 64, 16, or 0 if it has none."""
     known = _processor()[1].split(",")
     if "+avx512vbmi" in known and "+avx512bw" in known:
@@ -104,13 +97,17 @@ def _machine() -> llvm.TargetMachine:
 
 def _key(module: str, name: str, arguments: tuple[str, ...]) -> bytes:
     """Return, in full, all that the code depends on: it stands in the file, so two kernels cannot be taken for one."""
-    versions = [resample.__version__, llvmlite.__version__, sys.version]
-    # numba's version without importing numba: the text of its version file
-    sources = [_source(part) for part in ("numba._version", _COMPILER, _INTRINSICS, module)]
-    return b"\0".join(["\0".join([name, *arguments, *versions, *_processor()]).encode(), *sources])
+    versions = [llvmlite.__version__, sys.version, *_processor()]
+    return b"\0".join(["\0".join([module, name, *arguments, *versions]).encode(), *_sources()])
 
 
 @cache
+def _sources() -> list[bytes]:
+    # numba's version without importing numba: the text of its version file
+    kernels = sorted(Path(__file__).parent.glob("*.py"))
+    return [_source("numba._version"), *(path.read_bytes() for path in kernels)]
+
+
 def _source(module: str) -> bytes:
     parent, _, name = module.rpartition(".")
     package = importlib.util.find_spec(parent)

@@ -8,9 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from resample.arrays import Array
+from resample.kernels.sizes import UNUSED
 from resample.taps import Taps
-
-UNUSED = 255  # `simd.UNUSED`: the index of a lane whose row of the table has no such tap
 
 
 class Width(NamedTuple):

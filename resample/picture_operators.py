@@ -9,7 +9,7 @@ import numpy as np
 
 from resample import filters, picture
 from resample.arrays import Array, borrowed
-from resample.conv_transpose import conv_transpose2d
+from resample.convolution import conv_transpose2d
 from resample.picture import pixels_of, planes
 from resample.shuffle import pixel_shuffle, pixel_unshuffle
 

@@ -9,8 +9,6 @@ equal maxima stays, the last NaN wins. A window that only touches padding keeps 
 place that is not before the plane. Dilation can step over a plane, so that there is such a window.
 """
 
-# mypy: disallow-untyped-defs=False, disallow-untyped-calls=False, disallow-untyped-decorators=False
-
 from __future__ import annotations
 
 from numba.extending import intrinsic, register_jitable

@@ -10,8 +10,6 @@ once, seams between them included: the sums there are computed and dropped. `gat
 from a matrix multiplication and adds up those of each output.
 """
 
-# mypy: disallow-untyped-defs=False, disallow-untyped-calls=False, disallow-untyped-decorators=False
-
 from __future__ import annotations
 
 from llvmlite import ir
@@ -19,8 +17,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
+from resample.kernels.sizes import VECTOR
+
 RUN = 128  # terms that are summed before they are added to the rest, which halves the error of long sums
-VECTOR = 64  # bytes; LLVM splits it where registers are shorter
 
 
 def _vector(context, element):

@@ -1,7 +1,5 @@
 """The kernel of pixel shuffle and unshuffle: source text that Numba compiles, as `loops`."""
 
-# mypy: disallow-untyped-defs=False, disallow-untyped-decorators=False
-
 from __future__ import annotations
 
 from numba.extending import register_jitable

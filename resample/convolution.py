@@ -1,6 +1,6 @@
 """torch's transposed convolutions on NumPy arrays: check the arguments, plan the phases, correlate.
 
-Every output is the sum of what it receives, computed by one owner (`kernels/phases.py`), in one of two ways:
+Every output is the sum of what it receives, computed by one owner (`kernels/convolution.py`), in one of two ways:
 
 - by phases: outputs that receive the same taps are a small convolution of stride 1, summed in registers;
 - by products: one matrix multiplication by NumPy's BLAS forms all products of samples and weights, summed over the
@@ -21,6 +21,7 @@ import numpy as np
 from resample import threads
 from resample.arrays import Array, borrowed
 from resample.kernels import entry
+from resample.kernels.sizes import VECTOR
 
 Ints = int | Sequence[int]
 Triple = tuple[int, int, int]
@@ -393,7 +394,7 @@ def _correlate(result: Array, samples: Array, weights: Array, bias: Array, shape
     phases = plan(shape, images)
     # by multiply-adds and loads; the last block is computed whole
     channels = min(VECTORS, key=lambda count: -(-shape.out_channels // count) * (count + 1))
-    tile = VECTORS[channels] * 64 // result.itemsize
+    tile = VECTORS[channels] * VECTOR // result.itemsize
     d, h, w = phases.length
     count = groups * shape.in_channels * d * images * h * w
     padded = np.zeros(count + phases.tail + tile, result.dtype)
@@ -409,7 +410,9 @@ def _correlate(result: Array, samples: Array, weights: Array, bias: Array, shape
     items = blocks * planes * -(-tall // rows) * -(-int(phases.steps[2]) // columns)
 
     value = result.dtype.name
-    kernel = entry.kernel("phases", f"correlate_{channels}", (f"{value}*",) * 6 + ("int64*",) * 8 + ("int64",) * 10)
+    kernel = entry.kernel(
+        "convolution", f"correlate_{channels}", (f"{value}*",) * 6 + ("int64*",) * 8 + ("int64",) * 10
+    )
     length, out, stride = _tables(phases.length, shape.out, shape.stride)
     tables = (phases.first, phases.offset, phases.place, phases.steps, length, out, phases.start, stride)
     numbers = (images, groups, shape.in_channels, shape.out_channels, weights.shape[-1], rows, columns, pitch)
@@ -436,7 +439,7 @@ def _gather(result: Array, samples: Array, weights: Array, bias: Array, shape: S
     scratch = np.empty(together * block * size, result.dtype)
     tables = _tables(shape.kernel, shape.size, shape.out, shape.stride, shape.padding, shape.dilation)
     value = result.dtype.name
-    kernel = entry.kernel("phases", "gather", (f"{value}*",) * 3 + ("int64*",) * 6 + ("int64",) * 5)
+    kernel = entry.kernel("convolution", "gather", (f"{value}*",) * 3 + ("int64*",) * 6 + ("int64",) * 5)
 
     starts = (range(0, images, together), range(groups), range(0, out_channels, block))
     for n, group, channel in itertools.product(*starts):

@@ -1,0 +1,13 @@
+"""Numbers that kernels and their callers must agree on: a mismatch would write out of bounds."""
+
+# bytes of the vectors that kernels are written in; LLVM splits them where registers are shorter
+VECTOR = 64
+
+# samples of fewer values than this are summed value by value, in a buffer of so many
+SHORT_INNER = 16
+
+# values that fast kernels take of a row at a time, the least that a row may have
+BLOCK = 64
+
+# the index of a lane whose row of the table has no such tap
+UNUSED = 255
