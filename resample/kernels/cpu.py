@@ -116,7 +116,7 @@ def _sums(rows: _Rows, dtype: DType, across: tuple[tables.Width, int] | None, al
     widths, heights = (*_PLACES * 2, "uint8*", weight, *_NUMBER * 4), (*_PLACES * 2, weights, *_NUMBER * 2)
     types = (*(value,) * 3, *_PLACES, *widths, *heights, *_NUMBER * 8)
     call = entry.kernel("rows", f"contract_bytes_{window()}" if in_bytes else "contract_floats", types)
-    fixed, weighted, depth = [0] * 13, None, 1
+    fixed, weighted, depth = [0] * 13, None, 2
     if across is not None:
         width, precision = across
         fixed[:8] = [*map(entry.address, width[1:]), *width.base.shape, width.outputs, precision]
@@ -124,13 +124,13 @@ def _sums(rows: _Rows, dtype: DType, across: tuple[tables.Width, int] | None, al
         weighted = tables.heights(along) if in_bytes else along.weight
         fixed[8:11] = map(entry.address, (along.start, along.length, weighted))
         fixed[11:] = weighted.shape[1], along.precision
-        depth = along.n_taps
+        depth = along.n_taps + 1
     pitch = -(-rows.row_out // BLOCK) * BLOCK + BLOCK
     fixed += [*rows[2:], pitch, depth]
 
     def band(dst: int, src: int, low: int, high: int, keep: object = (across, along, weighted)) -> None:
         ring = np.empty(depth * pitch if across else 0, dtype)
-        place = np.empty(depth + 1, np.int64)
+        place = np.empty(depth, np.int64)
         call(dst, src, entry.address(ring), entry.address(place), *fixed, low, high)
 
     length = rows.planes * rows.n_out

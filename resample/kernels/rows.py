@@ -1,7 +1,8 @@
 """The fast kernels: whole rows of bytes or float32 by shuffles, width and height in one pass; and copies of rows.
 
-Each is the twin of a plain kernel in `loops`, with the same table and the same bytes. A source row is resampled along
-the width once, into a ring of rows that stays in cache, and ring rows are combined straight into an output row.
+Each is the twin of a plain kernel in `loops`, with the same table and the same bytes. Source rows are resampled along
+the width once, two at a time because they share the tables, into a ring of rows that stays in cache, and ring rows are
+combined straight into an output row.
 
 Along the width, outputs are taken in groups. `tables.widths` has laid down, for each group, which bytes of a window of
 the source row a shuffle puts side by side as (tap, next tap) pairs, and the pair's weights: one load, one shuffle and
@@ -47,7 +48,7 @@ def _contract(along_width, along_height):
 
         No groups: rows keep their width, and are read where they are. No weights: rows keep their height. `ring` holds
         `depth` rows of `pitch` values, BLOCK more than a row has because groups may write beyond its end; `place` holds
-        one number more. Both are this band's own.
+        as many numbers; both are this band's own.
         """
         done = 0
         for q in range(low, high):
@@ -55,11 +56,16 @@ def _contract(along_width, along_height):
             o = q - plane * n_out
             source = plane * n_in * row_in
             if n_weights == 0:
-                along_width(
-                    ring, 0, src, source + o * row_in, at, base, index, weight, groups, units, outputs, precision
-                )
+                if (q - low) % 2 == 0:
+                    # two rows share the tables; a last single one is done twice
+                    next = source + (o + 1) * row_in if q + 1 < high else source + o * row_in
+                    along_width(
+                        ring, 0, pitch, src, source + o * row_in, next,
+                        at, base, index, weight, groups, units, outputs, precision,
+                    )  # fmt: skip
+                ready = (q - low) % 2 * pitch
                 for i in range(row_out):
-                    dst[q * row_out + i] = ring[i]
+                    dst[q * row_out + i] = ring[ready + i]
                 continue
             first = start[o]
             last = first + length[o] - 1
@@ -67,11 +73,13 @@ def _contract(along_width, along_height):
                 if q == low or o == 0 or done < first:
                     done = first
                 while done <= last:
+                    next = done + 1 if done + 1 < n_in else done
                     along_width(
-                        ring, done % depth * pitch, src, source + done * row_in,
+                        ring, done % depth * pitch, next % depth * pitch, src,
+                        source + done * row_in, source + next * row_in,
                         at, base, index, weight, groups, units, outputs, precision,
                     )  # fmt: skip
-                    done += 1
+                    done += 2
             for k in range(length[o] + 1):
                 # one row more than there are taps: the partner of an odd last one, of weight 0, must be some row
                 row = first + k if first + k <= last else last
@@ -87,25 +95,33 @@ def _bytes_along_width(window):
     pairs_of_window = window // 2  # Numba takes the name, not the division, as a constant
 
     @register_jitable
-    def along_width(dst, to, src, source, at, base, index, weight, groups, units, outputs, precision):
+    def finish(dst, to, total, outputs, precision):
+        if outputs == pairs_of_window:
+            store(dst, to, bytes_of(total, precision))
+        else:
+            quarter = halves_added(total)
+            if outputs == window // 4:
+                store(dst, to, bytes_of(quarter, precision))
+            else:
+                eighth = halves_added(quarter)
+                if outputs == window // 8:
+                    store(dst, to, bytes_of(eighth, precision))
+                else:
+                    store(dst, to, bytes_of(halves_added(eighth), precision))
+
+    @register_jitable
+    def along_width(dst, to, to_next, src, source, next, at, base, index, weight, groups, units, outputs, precision):
         for g in range(groups):
             total = spread(types.int32(0), pairs_of_window)
+            total_next = total
             for u in range(g * units, g * units + units):
-                pairs = shuffle_bytes(load(src, source + base[u], window), load(index, u * window, window))
-                total = add_pairs(words(pairs), load(weight, u * window, window), total)
-            o = to + at[g]
-            if outputs == pairs_of_window:
-                store(dst, o, bytes_of(total, precision))
-            else:
-                quarter = halves_added(total)
-                if outputs == window // 4:
-                    store(dst, o, bytes_of(quarter, precision))
-                else:
-                    eighth = halves_added(quarter)
-                    if outputs == window // 8:
-                        store(dst, o, bytes_of(eighth, precision))
-                    else:
-                        store(dst, o, bytes_of(halves_added(eighth), precision))
+                lanes, weights = load(index, u * window, window), load(weight, u * window, window)
+                pairs = shuffle_bytes(load(src, source + base[u], window), lanes)
+                pairs_next = shuffle_bytes(load(src, next + base[u], window), lanes)
+                total = add_pairs(words(pairs), weights, total)
+                total_next = add_pairs(words(pairs_next), weights, total_next)
+            finish(dst, to + at[g], total, outputs, precision)
+            finish(dst, to_next + at[g], total_next, outputs, precision)
 
     return along_width
 
@@ -134,17 +150,23 @@ contract_bytes_16 = _contract(_bytes_along_width(16), _bytes_along_height(32))
 
 
 @register_jitable
-def _floats_along_width(dst, to, src, source, at, base, index, weight, groups, taps, outputs, precision):
-    """Sum float32 of a row; a unit is one tap of 16 outputs, chosen from 32 neighbours."""
+def _floats_along_width(
+    dst, to, to_next, src, source, next, at, base, index, weight, groups, taps, outputs, precision
+):  # fmt: skip
+    """Sum float32 of two rows; a unit is one tap of 16 outputs, chosen from 32 neighbours."""
     for g in range(groups):
         total = spread(types.float32(-0.0), 16)
+        total_next = total
         for k in range(taps):
             u = g * taps + second_first(k, taps)
-            place = source + base[u]
-            used = load(index, u * 16, 16)
-            chosen = choose_floats(load(src, place, 16), load(src, place + 16, 16), used)
-            total = where_used(used, add_products(chosen, load(weight, u * 16, 16), total), total)
+            lanes, weights = load(index, u * 16, 16), load(weight, u * 16, 16)
+            place, place_next = source + base[u], next + base[u]
+            chosen = choose_floats(load(src, place, 16), load(src, place + 16, 16), lanes)
+            chosen_next = choose_floats(load(src, place_next, 16), load(src, place_next + 16, 16), lanes)
+            total = where_used(lanes, add_products(chosen, weights, total), total)
+            total_next = where_used(lanes, add_products(chosen_next, weights, total_next), total_next)
         store(dst, to + at[g], total)
+        store(dst, to_next + at[g], total_next)
 
 
 @register_jitable
