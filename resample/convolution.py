@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import operator
 from collections.abc import Sequence
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
@@ -19,11 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from resample import threads
+from resample.arguments import Ints, integer, per_axis
 from resample.arrays import Array, borrowed
 from resample.kernels import entry
 from resample.kernels.sizes import VECTOR
 
-Ints = int | Sequence[int]
 Triple = tuple[int, int, int]
 
 DTYPES = ("float16", "float32", "float64", "int64")
@@ -119,8 +118,8 @@ def conv_transpose_output_size(
         TypeError: an argument is not an int or a sequence of ints.
         RuntimeError: a number out of range, or a result of less than 1.
     """
-    sizes = _ints("size", size) if isinstance(size, (list, tuple)) else (_int("size", size),)
-    kernel = _per_axis("kernel_size", kernel_size, len(sizes))
+    sizes = per_axis("size", size, len(size) if isinstance(size, (list, tuple)) else 1)
+    kernel = per_axis("kernel_size", kernel_size, len(sizes))
     _check_least("size", sizes, 0)
     _check_least("kernel_size", kernel, 1)
     return _output_size(sizes, kernel, _steps(len(sizes), stride, padding, output_padding, dilation))
@@ -150,7 +149,7 @@ def _conv_transpose(
     kernel, _ = borrowed("weight", weight)
     biases = None if bias is None else borrowed("bias", bias)[0]
     steps = _steps(axes, stride, padding, output_padding, dilation)
-    groups = _int("groups", groups)
+    groups = integer("groups", groups)
     _check_shapes(axes, array, kernel, biases, groups)
     sizes = _output_size(array.shape[-axes:], kernel.shape[2:], steps)
     _check_dtypes(array, kernel, biases)
@@ -161,10 +160,10 @@ def _conv_transpose(
 
 def _steps(axes: int, stride: Ints, padding: Ints, output_padding: Ints, dilation: Ints) -> Steps:
     steps = Steps(
-        _per_axis("stride", stride, axes),
-        _per_axis("padding", padding, axes),
-        _per_axis("output_padding", output_padding, axes),
-        _per_axis("dilation", dilation, axes),
+        per_axis("stride", stride, axes),
+        per_axis("padding", padding, axes),
+        per_axis("output_padding", output_padding, axes),
+        per_axis("dilation", dilation, axes),
     )
     for name, values in steps._asdict().items():
         _check_least(name, values, 1 if name in ("stride", "dilation") else 0)
@@ -180,29 +179,6 @@ def _steps(axes: int, stride: Ints, padding: Ints, output_padding: Ints, dilatio
 def _check_least(name: str, values: tuple[int, ...], least: int) -> None:
     if min(values, default=least) < least:
         raise RuntimeError(f"{name} must be at least {least}, got {values}")
-
-
-def _per_axis(name: str, value: Ints, axes: int) -> tuple[int, ...]:
-    values = _ints(name, value) if isinstance(value, (list, tuple)) else (_int(name, value),)
-    if len(values) == 1:
-        return values * axes
-    if len(values) != axes:
-        raise RuntimeError(f"{name} must be one int or {axes}, one for each spatial axis, got {value!r}")
-    return values
-
-
-def _ints(name: str, values: Sequence[int]) -> tuple[int, ...]:
-    return tuple(_int(name, value) for value in values)
-
-
-def _int(name: str, value: Any) -> int:
-    if not isinstance(value, (bool, np.bool_)):
-        try:
-            return operator.index(value)
-        except TypeError:
-            pass
-    allowed = "an int" if name == "groups" else "an int or a sequence of ints"
-    raise TypeError(f"{name} must be {allowed}, got {value!r}")
 
 
 def _check_shapes(axes: int, input: Array, weight: Array, bias: Array | None, groups: int) -> None:

@@ -39,6 +39,11 @@ def half_pixel(n_in: int, n_out: int, factor: float | None, dtype: np.dtype[Any]
     return fma(step(n_in, n_out, factor, dtype), centres, -0.5, dtype)
 
 
+def centres(n_out: int, step: Any) -> Floats:
+    """Return the centres of outputs for antialias, `(o + 1/2) * step`, where sample i is the cell from i to i + 1."""
+    return np.asarray((np.float64(step) * (np.arange(n_out) + 0.5)).astype(type(step)))
+
+
 def align_corners(n_in: int, n_out: int, dtype: np.dtype[Any]) -> Floats:
     """Return positions for align_corners=True: the corner samples coincide, `o * step`."""
     return np.asarray(np.arange(n_out, dtype=dtype) * corner_step(n_in, n_out, dtype))

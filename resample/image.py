@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import operator
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 
 from resample import picture
+from resample.arguments import integer
 from resample.arrays import Array
 from resample.interpolate import MODES, resampled
 from resample.picture import pixels_of, planes
@@ -16,7 +16,8 @@ from resample.picture import pixels_of, planes
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_PICTURE_MODES = tuple(name for name, mode in MODES.items() if 2 in mode.ndims)
+# those of a height and a width
+PICTURE_MODES = tuple(name for name, mode in MODES.items() if 2 in mode.ndims)
 
 # Pillow modes whose last channel is how opaque a pixel is
 _WITH_ALPHA = ("RGBA", "LA")
@@ -117,8 +118,8 @@ def resize(
 def _checked(
     shape: tuple[int, ...], size: Any, scale: Any, mode: str, align_corners: bool, antialias: bool | None
 ) -> _Call:
-    if mode not in _PICTURE_MODES:
-        raise ValueError(f"mode must be one of {', '.join(_PICTURE_MODES)}, got {mode!r}")
+    if mode not in PICTURE_MODES:
+        raise ValueError(f"mode must be one of {', '.join(PICTURE_MODES)}, got {mode!r}")
     row = MODES[mode]
     only_antialiased = row.antialias_filter is not None and row.filter is None
     if align_corners and (not row.aligns or only_antialiased):
@@ -157,17 +158,14 @@ def _pair(name: str, value: Any, check: Any) -> tuple[Any, Any]:
 
 
 def _length(name: str, value: Any) -> int:
-    try:
-        length = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an int or a pair of ints, (height, width), got {value!r}") from None
-    if isinstance(value, (bool, np.bool_)) or length < 1:
+    length = integer(name, value, "an int or a pair of ints, (height, width)")
+    if length < 1:
         raise ValueError(f"{name} must be at least 1 pixel, got {value!r}")
     return length
 
 
 def _factor(name: str, value: Any) -> float:
-    if not isinstance(value, (int, float, np.integer, np.floating)):
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"{name} must be a number or a pair of numbers, (height, width), got {value!r}")
     if not (math.isfinite(value) and value > 0):
         raise ValueError(f"{name} must be positive and finite, got {value!r}")
@@ -191,10 +189,10 @@ def _resize_array(array: Array, call: _Call, out: Array | None = None) -> Array:
     dtype = array.dtype
     own = dtype.name in MODES[call.mode].dtypes and not (dtype == np.float16 and call.antialias)
     if own or (MODES[call.mode].copies and not dtype.hasobject):
-        result = resampled(planes(array), call.size, *call[1:], out=None if out is None else planes(out))
+        result = resampled(planes(array), *call, out=None if out is None else planes(out))
         return pixels_of(result, array.ndim) if out is None else out
     wide = picture.widened(array)
-    result = picture.rounded(pixels_of(resampled(planes(wide), call.size, *call[1:]), array.ndim), dtype)
+    result = picture.rounded(pixels_of(resampled(planes(wide), *call), array.ndim), dtype)
     if out is None:
         return result
     out[...] = result

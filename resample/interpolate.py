@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ import numpy as np
 
 from resample import coordinates, filters, taps
 from resample.apply import apply
+from resample.arguments import integer
 from resample.arrays import Array, borrowed, is_channels_last, memory_order
 from resample.filters import Filter
 from resample.taps import Taps
@@ -250,7 +250,7 @@ def _sizes(
     if (size is None) == (scale_factor is None):
         raise ValueError(f"exactly one of size and scale_factor must be given, got {size!r} and {scale_factor!r}")
     if size is not None:
-        sizes = tuple(_integer("size", n) for n in _per_axis("size", size, spatial))
+        sizes = tuple(integer("size", n, "an int or a sequence of ints") for n in _per_axis("size", size, spatial))
         if recompute_scale_factor:
             raise ValueError("recompute_scale_factor must not be True when size is given")
         return sizes, (None,) * spatial
@@ -270,15 +270,6 @@ def _per_axis(name: str, value: Any, spatial: int) -> tuple[Any, ...]:
     if len(value) != spatial:
         raise ValueError(f"{name} must be one value or {spatial}, one for each spatial axis of input, got {value!r}")
     return tuple(value)
-
-
-def _integer(name: str, value: Any) -> int:
-    if not isinstance(value, (bool, np.bool_)):
-        try:
-            return operator.index(value)
-        except TypeError:
-            pass
-    raise TypeError(f"{name} must be an int or a sequence of ints, got {value!r}")
 
 
 def _number(name: str, value: Any) -> float:

@@ -14,10 +14,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from resample import functional as F
+from resample.arguments import Ints
 from resample.arrays import Array, borrowed
 from resample.rounding import fma
-
-Ints = int | Sequence[int]
 
 
 def _tuple(value: Any, length: int) -> tuple[Any, ...]:
@@ -227,6 +226,8 @@ class _ConvTranspose:
         for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
             if channels % groups:
                 raise ValueError(f"{name} must be divisible by groups, got {channels} and {groups} groups")
+        if np.dtype(dtype).kind != "f" or np.dtype(dtype).itemsize > 8:
+            raise RuntimeError(f"dtype must be float16, float32 or float64, got {dtype!r}")
         if padding_mode != "zeros":
             raise ValueError(f"padding_mode must be 'zeros', got {padding_mode!r}")
         self.in_channels = in_channels
@@ -376,6 +377,7 @@ class ConvTranspose1d(_ConvTranspose):
 
     Raises:
         ValueError: groups is not positive or does not divide the channels; another padding_mode or device.
+        RuntimeError: another dtype.
     """
 
     _convolve, _spatial = staticmethod(F.conv_transpose1d), 1

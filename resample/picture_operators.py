@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 
 from resample import filters, picture
+from resample.arguments import Ints, integer, per_axis
 from resample.arrays import Array, borrowed
 from resample.convolution import conv_transpose2d
 from resample.picture import pixels_of, planes
 from resample.shuffle import pixel_shuffle, pixel_unshuffle
 
-Ints = int | Sequence[int]
+# the modes whose filters `interpolating_weight` makes into weights; nearest repeats each sample
+KERNELS = {"nearest": None, "bilinear": filters.TRIANGLE, "bicubic": filters.CUBIC}
 
-# Pillow's modes by number of channels, for pictures whose number of channels changed
-_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+# for pictures whose number of channels changed, Pillow's mode by that number
+_PILLOW_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 def conv_transpose(
@@ -55,7 +57,15 @@ def conv_transpose(
         return picture.closed(result, form)
     array, give_back = picture.borrowed_pixels(image)
     samples = planes(picture.widened(array))
-    kernel = borrowed("weight", weight)[0].astype(samples.dtype)
+    kernel = borrowed("weight", weight)[0]
+    if kernel.dtype.kind not in "fiu":
+        raise TypeError(f"weight must be of numbers, got {kernel.dtype}")
+    if kernel.ndim != 4 or kernel.shape[0] not in (1, samples.shape[1]):
+        raise RuntimeError(
+            f"weight must have shape ({samples.shape[1]} or 1, C_out // groups, kH, kW) for an image of "
+            f"{samples.shape[1]} channels, got {kernel.shape}"
+        )
+    kernel = kernel.astype(samples.dtype)
     weight_serves_all = kernel.shape[:2] == (1, 1)
     if weight_serves_all:
         groups = samples.shape[1]
@@ -72,15 +82,15 @@ def conv_transpose(
 
 def _mode(pixels: Array) -> str:
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
-    if channels not in _MODES or pixels.dtype != np.uint8:
+    if channels not in _PILLOW_MODES or pixels.dtype != np.uint8:
         raise ValueError(
             f"weight must give a picture of 8 bits 1, 3 or 4 channels, or keep their number, got {channels} channels "
             f"of {pixels.dtype}"
         )
-    return _MODES[channels]
+    return _PILLOW_MODES[channels]
 
 
-def interpolating_weight(mode: str, stride: int | tuple[int, int]) -> tuple[Array, tuple[int, int]]:
+def interpolating_weight(mode: str, stride: Ints) -> tuple[Array, tuple[int, int]]:
     """Return (weight, padding) with which `conv_transpose` enlarges by `stride` as `resize` does inside its edges.
 
     Args:
@@ -91,15 +101,16 @@ def interpolating_weight(mode: str, stride: int | tuple[int, int]) -> tuple[Arra
         weight of shape (1, 1, kH, kW), float64, and (vertical, horizontal) padding.
 
     Raises:
-        ValueError: another mode, or a stride less than 1.
+        TypeError: `stride` is not an int or a sequence of ints.
+        ValueError: another mode.
+        RuntimeError: a stride less than 1, or of another length.
     """
-    kinds = {"nearest": None, "bilinear": filters.TRIANGLE, "bicubic": filters.CUBIC}
-    if mode not in kinds:
-        raise ValueError(f"mode must be one of {', '.join(kinds)}, got {mode!r}")
-    strides = stride if isinstance(stride, tuple) else (stride, stride)
-    if len(strides) != 2 or min(strides) < 1:
-        raise ValueError(f"stride must be one or two ints of at least 1, got {stride!r}")
-    filter = kinds[mode]
+    if mode not in KERNELS:
+        raise ValueError(f"mode must be one of {', '.join(KERNELS)}, got {mode!r}")
+    strides = per_axis("stride", stride, 2)
+    if min(strides) < 1:
+        raise RuntimeError(f"stride must be at least 1, got {stride!r}")
+    filter = KERNELS[mode]
     sides = [filters.stepped(filter, step) if filter else np.ones(step) for step in strides]
     vertical, horizontal = ((len(side) - step) // 2 for side, step in zip(sides, strides, strict=True))
     return np.outer(*sides)[None, None], (vertical, horizontal)
@@ -125,10 +136,14 @@ def phases(image: Any, downscale_factor: int) -> list[Any]:
         pixels, form = picture.opened(image, keep_indices=True)
         return [picture.closed(phase, form) for phase in phases(pixels, downscale_factor)]
     array, give_back = picture.borrowed_pixels(image)
+    height, width = array.shape[:2]
+    r = integer("downscale_factor", downscale_factor)
+    if r < 1 or height % r or width % r:
+        raise RuntimeError(f"downscale_factor must be at least 1 and divide image of {height} x {width}, got {r}")
     # (C, H, W) to (C * r * r, H / r, W / r), channel c * r * r + i * r + j
-    shuffled = pixel_unshuffle(_opaque(planes(array)[0]), downscale_factor).view(array.dtype)
-    split = shuffled.reshape(-1, downscale_factor**2, *shuffled.shape[1:])
-    return [give_back(pixels_of(split[None, :, k], array.ndim).copy()) for k in range(downscale_factor**2)]
+    shuffled = pixel_unshuffle(_opaque(planes(array)[0]), r).view(array.dtype)
+    split = shuffled.reshape(-1, r * r, *shuffled.shape[1:])
+    return [give_back(pixels_of(split[None, :, k], array.ndim).copy()) for k in range(r * r)]
 
 
 def from_phases(images: Sequence[Any]) -> Any:

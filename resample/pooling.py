@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from resample import threads
+from resample.arguments import Ints, integer, per_axis
 from resample.arrays import Array, borrowed, memory_order
 from resample.kernels import entry
-
-Ints = int | Sequence[int]
 
 FLOATS = ("float16", "float32", "float64")
 DTYPES = (*FLOATS, "uint8", "int8", "int16", "int32", "int64")
@@ -151,10 +149,10 @@ def _max_pool(
     return_indices: bool,
 ) -> Any:
     array, give_back = borrowed("input", input)
-    kernel = _per_axis("kernel_size", kernel_size, axes)
-    steps = kernel if stride is None else _per_axis("stride", stride, axes)
-    pads = _per_axis("padding", padding, axes)
-    dilations = _per_axis("dilation", dilation, axes)
+    kernel = per_axis("kernel_size", kernel_size, axes)
+    steps = kernel if stride is None else per_axis("stride", stride, axes)
+    pads = per_axis("padding", padding, axes)
+    dilations = per_axis("dilation", dilation, axes)
     if not isinstance(ceil_mode, bool):
         raise TypeError(f"ceil_mode must be a bool, got {ceil_mode!r}")
     _check_shape(array, axes, array.shape[-1 - axes :])
@@ -226,9 +224,9 @@ def _max_unpool(
 ) -> Any:
     array, give_back = borrowed("input", input)
     places, _ = borrowed("indices", indices)
-    kernel = _per_axis("kernel_size", kernel_size, axes)
-    steps = kernel if stride is None else _per_axis("stride", stride, axes)
-    pads = _per_axis("padding", padding, axes)
+    kernel = per_axis("kernel_size", kernel_size, axes)
+    steps = kernel if stride is None else per_axis("stride", stride, axes)
+    pads = per_axis("padding", padding, axes)
     _check_shape(array, axes, array.shape[1:])
     if places.dtype.name != "int64":
         raise RuntimeError(f"indices must be int64, got {places.dtype}")
@@ -260,7 +258,7 @@ def _unpooled_size(
             raise TypeError(f"output_size must be a sequence of ints or None, got {output_size!r}")
         if len(output_size) not in (axes, axes + 2):
             raise ValueError(f"output_size must have {axes} or {axes + 2} elements, got {output_size!r}")
-        out = tuple(_int("output_size", n) for n in output_size[-axes:])
+        out = tuple(integer("output_size", n, "a sequence of ints or None") for n in output_size[-axes:])
         if not all(u - s < n < u + s for n, u, s in zip(out, usual, stride, strict=True)):
             raise ValueError(f"output_size must be less than stride {stride} away from {usual}, got {output_size!r}")
     if min(out) < 0:
@@ -308,23 +306,6 @@ def _ordered(shape: tuple[int, ...], order: tuple[int, ...]) -> tuple[int, ...]:
 def _dense(array: Array, order: tuple[int, ...]) -> Array:
     """Return `array` with its axes in `order`, C-contiguous, aligned and in native byte order."""
     return np.require(array.transpose(order), array.dtype.newbyteorder("="), ["C", "A"])
-
-
-def _per_axis(name: str, value: Any, axes: int) -> tuple[int, ...]:
-    if not isinstance(value, (list, tuple)):
-        return (_int(name, value),) * axes
-    if len(value) not in (1, axes):
-        raise RuntimeError(f"{name} must be one int or {axes}, one for each spatial axis, got {value!r}")
-    return tuple(_int(name, number) for number in value) * (axes // len(value))
-
-
-def _int(name: str, value: Any) -> int:
-    if not isinstance(value, (bool, np.bool_)):
-        try:
-            return operator.index(value)
-        except TypeError:
-            pass
-    raise TypeError(f"{name} must be an int or a sequence of ints, got {value!r}")
 
 
 def _check_shape(array: Array, axes: int, filled: tuple[int, ...]) -> None:

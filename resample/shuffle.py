@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any
 
 import numpy as np
 
 from resample import threads
+from resample.arguments import integer
 from resample.arrays import Array, borrowed, memory_order
 from resample.kernels import entry
 
@@ -90,12 +90,7 @@ def pixel_unshuffle(input: Any, downscale_factor: int) -> Any:
 
 
 def _factor(name: str, value: Any) -> int:
-    if isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be an int, got {value!r}")
-    try:
-        factor = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an int, got {value!r}") from None
+    factor = integer(name, value)
     if factor < 1:
         raise RuntimeError(f"{name} must be at least 1, got {factor}")
     return factor

@@ -111,7 +111,7 @@ def antialiased(n_in: int, n_out: int, step: Any, filter: Filter) -> Taps:
     support = dtype.type(filter.radius * wide) if wide >= 1 else dtype.type(filter.radius)
     inverse = np.float64(dtype.type(1 / wide)) if wide >= 1 else 1.0
     n_taps = math.ceil(support) * 2 + 1
-    centre = (wide * (np.arange(n_out) + 0.5)).astype(dtype)
+    centre = coordinates.centres(n_out, step)
     start = np.maximum((np.float64(centre - support) + 0.5).astype(np.intp), 0)
     end = np.minimum((np.float64(centre + support) + 0.5).astype(np.intp), n_in)
     length = np.clip(end - start, 0, n_taps)

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from resample.arguments import integer
+
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
@@ -44,8 +46,7 @@ def set_num_threads(count: int) -> None:
         ValueError: `count` is less than 1.
     """
     global _count, _pool
-    if not isinstance(count, int) or isinstance(count, bool):
-        raise TypeError(f"count must be an int, got {count!r}")
+    count = integer("count", count)
     if count < 1:
         raise ValueError(f"count must be at least 1, got {count}")
     with _lock:

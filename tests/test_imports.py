@@ -30,12 +30,14 @@ LAYERS = [
         "resample.kernels.shuffle",
         "resample.kernels.pooling",
     ],
+    ["resample.kernels.blocks"],
     ["resample.kernels.simd"],
     ["resample.kernels.sizes"],
     ["resample.taps"],
     ["resample.filters", "resample.coordinates"],
     ["resample.rounding"],
     ["resample.threads", "resample.arrays"],
+    ["resample.arguments"],
 ]
 
 
@@ -119,8 +121,11 @@ def test_public_names_exist() -> None:
 def test_the_command_offers_the_modes_of_the_library() -> None:
     from resample_cli import parser
 
-    from resample import image
+    from resample import image, picture_operators
     from resample.interpolate import MODES
 
-    assert set(parser.MODES) == set(image._PICTURE_MODES)
-    assert set(parser.ANTIALIASING_MODES) == {name for name, mode in MODES.items() if mode.antialias_filter}
+    rows = {name: MODES[name] for name in image.PICTURE_MODES}
+    assert set(parser.MODES) == set(rows)
+    assert set(parser.ANTIALIASING_MODES) == {name for name, row in rows.items() if row.antialias_filter}
+    assert set(parser.ALIGNING_MODES) == {name for name, row in rows.items() if row.aligns and row.filter}
+    assert set(parser.KERNELS) == set(picture_operators.KERNELS)

@@ -88,10 +88,29 @@ def test_two_channels_are_no_picture() -> None:
         resample.conv_transpose(np.zeros((4, 4), bool), np.zeros((1, 1, 2, 2)))
 
 
-@pytest.mark.parametrize(("mode", "stride"), [("area", 2), ("bilinear", 0), ("bilinear", (1, 2, 3))])
-def test_bad_interpolating_weight(mode: str, stride: Any) -> None:
-    with pytest.raises(ValueError, match=r"mode must be|stride must be"):
+@pytest.mark.parametrize(
+    ("mode", "stride", "error", "text"),
+    [
+        ("area", 2, ValueError, "mode must be one of nearest, bilinear, bicubic, got 'area'"),
+        ("bilinear", 0, RuntimeError, "stride must be at least 1, got 0"),
+        ("bilinear", (1, 2, 3), RuntimeError, "stride must be one int or 2"),
+        ("bilinear", 2.5, TypeError, "stride must be an int or a sequence of ints, got 2.5"),
+        ("bilinear", "2", TypeError, "stride must be an int or a sequence of ints, got '2'"),
+    ],
+)
+def test_bad_interpolating_weight(mode: str, stride: Any, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
         resample.interpolating_weight(mode, stride)
+
+
+def test_messages_name_the_image() -> None:
+    pixels = np.zeros((4, 6, 3), np.uint8)
+    with pytest.raises(RuntimeError, match="divide image of 4 x 6, got 3"):
+        resample.phases(pixels, 3)
+    with pytest.raises(RuntimeError, match=r"weight must have shape \(3 or 1, .* an image of 3 channels, got \(2, "):
+        resample.conv_transpose(pixels, np.zeros((2, 1, 2, 2)))
+    with pytest.raises(TypeError, match="weight must be of numbers"):
+        resample.conv_transpose(pixels, np.zeros((3, 1, 2, 2), "U1"))
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "int16", "float16", "float64", "bool", "complex64"])

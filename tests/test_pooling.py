@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as reference
+from conftest import Guarded
 from hypothesis import given, settings
 
 import resample
@@ -239,6 +240,24 @@ def test_an_invalid_index_is_named() -> None:
             pooling.max_unpool2d(laid(input, layout), indices, 2)
     # as torch, which does not look at indices where there is nothing to write to
     assert pooling.max_unpool2d(input, indices, 0).shape == (2, 3, 0, 0)
+
+
+@pytest.mark.parametrize("at_end", [True, False])
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_kernels_stay_inside_their_buffers(axes: int, at_end: bool, guarded: Guarded) -> None:
+    (pool, _), (unpool, _) = POOLS[axes], UNPOOLS[axes]
+    for layout in ("contiguous", "channels last"):
+        array = random_array((2, 3, 6, 8, 10)[: axes + 2], "float32", layout)
+        for stride, padding, dilation in itertools.product((1, 2, 4), (0, 1), (1, 2)):
+            expected = pool(array, 3, stride, padding, dilation, True, True)
+            with guarded(at_end):
+                actual = pool(array, 3, stride, padding, dilation, True, True)
+            for result, wanted in zip(actual, expected, strict=True):
+                assert_same_bytes(result, wanted)
+        maxima, indices = pool(array, 2, return_indices=True)
+        expected = unpool(maxima, indices, 2)
+        with guarded(at_end):
+            assert_same_bytes(unpool(maxima, indices, 2), expected)
 
 
 @pytest.mark.parametrize("axes", [1, 2, 3])

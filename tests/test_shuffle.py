@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as reference
+from conftest import Guarded
 from hypothesis import given, settings
 
 import resample
+from resample import threads
 from resample.shuffle import DTYPES, pixel_shuffle, pixel_unshuffle
 
 PAIRS = [(pixel_shuffle, reference.pixel_shuffle), (pixel_unshuffle, reference.pixel_unshuffle)]
@@ -78,7 +80,8 @@ def test_memory_format_is_torchs(layout: str, dtype: str) -> None:
             assert ours(array, r).stride() == torchs(array, r).stride()
 
 
-def test_threads_do_not_change_bits() -> None:
+def test_threads_do_not_change_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "GRAIN", 1)
     before = resample.get_num_threads()
     try:
         for layout, r in itertools.product(["contiguous", "channels last"], [2, 3, 5]):
@@ -89,6 +92,16 @@ def test_threads_do_not_change_bits() -> None:
                     compare(ours, torchs, array, r)
     finally:
         resample.set_num_threads(before)
+
+
+def test_kernel_stays_inside_its_buffers(guarded: Guarded) -> None:
+    for dtype, layout, r in itertools.product(["uint8", "float32"], ["contiguous", "channels last"], [2, 3, 4, 5]):
+        array = random_array((2, r * r, 3 * r, 5 * r), dtype, layout)
+        for ours, _ in PAIRS:
+            expected = ours(array, r)
+            for at_end in (True, False):
+                with guarded(at_end):
+                    assert_same_bytes(ours(array, r), expected)
 
 
 def test_empty() -> None:

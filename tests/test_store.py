@@ -142,8 +142,17 @@ def test_two_processes_fill_it_at_once(tmp_path: Path, filled: tuple[Path, str])
     assert {path.suffix for path in tmp_path.iterdir()} == {".o"}
 
 
+def test_a_kernel_that_calls_into_python_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from resample.kernels.compile import object_code
+    from resample.kernels.store import _machine
+
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "raising.py").write_text("def kernel(n):\n    if n > 0:\n        raise ValueError\n    print(n)\n")
+    with pytest.raises(RuntimeError, match=r"kernel kernel calls \w+, which is not there without numba"):
+        object_code("raising", "kernel", ("int64",), _machine())
+
+
 def test_object_code_needs_nothing_of_python() -> None:
-    """A kernel that could raise would call into Python; it is refused, not stored."""
     from resample.kernels.compile import object_code
     from resample.kernels.store import _machine
 

@@ -15,7 +15,7 @@ from resample.rounding import fma
 from resample.taps import Taps
 
 FLOAT64 = np.dtype(np.float64)
-FILTERS = [filters.TRIANGLE, filters.CUBIC, filters.CUBIC_ANTIALIAS, filters.LANCZOS3]
+FILTERS = [value for value in vars(filters).values() if isinstance(value, Filter)]
 SIZES = list(itertools.product([1, 2, 3, 7, 40, 101], repeat=2))
 
 
@@ -45,7 +45,7 @@ def test_filters_interpolate(filter: Filter) -> None:
     np.testing.assert_array_equal(filter.weight(x, FLOAT64), filter.weight(-x, FLOAT64))
 
 
-@pytest.mark.parametrize("filter", FILTERS[:3], ids=lambda filter: filter.name)
+@pytest.mark.parametrize("filter", set(FILTERS) - {filters.LANCZOS3}, ids=lambda filter: filter.name)
 def test_polynomial_filters_sum_to_one(filter: Filter) -> None:
     x = np.linspace(0, 1, 50)[:, None] + np.arange(-filter.radius, filter.radius)
     np.testing.assert_allclose(filter.weight(x, FLOAT64).sum(axis=1), 1, atol=1e-15)

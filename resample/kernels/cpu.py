@@ -29,12 +29,16 @@ def window() -> int:
     """Return how many bytes the processor's shuffle chooses from, 64 or 16, or 0 where there is no fast kernel.
 
     The environment variable RESAMPLE_SHUFFLE can lower it, to 16 or 0: results are the same.
+
+    Raises:
+        ValueError: the variable is none of these.
     """
     from resample.kernels import store
 
-    widest = store.shuffle_width()
-    asked = os.environ.get("RESAMPLE_SHUFFLE", "")
-    return min(widest, int(asked)) if asked in ("0", "16", "64") else widest
+    asked = os.environ.get("RESAMPLE_SHUFFLE", "") or "64"
+    if asked not in ("0", "16", "64"):
+        raise ValueError(f"RESAMPLE_SHUFFLE must be 0, 16 or 64, got {asked!r}")
+    return min(store.shuffle_width(), int(asked))
 
 
 def fast_sums(dtype: DType) -> bool:

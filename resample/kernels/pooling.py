@@ -11,7 +11,9 @@ place that is not before the plane. Dilation can step over a plane, so that ther
 
 from __future__ import annotations
 
-from numba.extending import intrinsic, register_jitable
+from numba.extending import register_jitable
+
+from resample.kernels.simd import either
 
 
 @register_jitable
@@ -26,14 +28,12 @@ def end_inside(start, step, size, count):
     return min(count, (size - start + step - 1) // step) if start < size else 0
 
 
-@intrinsic
-def either(typing_context, condition, a, b):
-    """Return `a if condition else b` without a branch."""
-
-    def emit(context, builder, signature, arguments):
-        return builder.select(*arguments)
-
-    return a(condition, a, b), emit
+@register_jitable
+def corner_of_row(extent, row):
+    """Return where the plane of an output row begins in `src`, and the depth and height where its windows do."""
+    size, rest = extent[0] * extent[1] * extent[2], row // extent[4]
+    d, h = rest % extent[3] * extent[9] - extent[12], row % extent[4] * extent[10] - extent[13]
+    return rest // extent[3] * size, d, h
 
 
 @register_jitable(inline="always")  # before LLVM sees it, which then vectorises each call for its own steps
@@ -48,18 +48,13 @@ def keep_larger(best, where, to, src, source, step, index, index_step, length):
 
 def max_planes(best, where, src, least, extent, low, high):
     """Write the maxima and their indices of planes (n, depth, height, width), one tap at a time over a row."""
-    depth, height, width = extent[0], extent[1], extent[2]
-    out_depth, out_height, out_width = extent[3], extent[4], extent[5]
-    kernel_d, kernel_h, kernel_w = extent[6], extent[7], extent[8]
-    stride_d, stride_h, stride_w = extent[9], extent[10], extent[11]
-    padding_d, padding_h, padding_w = extent[12], extent[13], extent[14]
-    dilation_d, dilation_h, dilation_w = extent[15], extent[16], extent[17]
+    height, width, out_width = extent[1], extent[2], extent[5]
+    kernel_w, stride_w, padding_w, dilation_w = extent[8], extent[11], extent[14], extent[17]
+    dilation_d, dilation_h = extent[15], extent[16]
     for row in range(low, high):
-        plane = row // (out_depth * out_height) * (depth * height * width)
-        d = row // out_height % out_depth * stride_d - padding_d
-        h = row % out_height * stride_h - padding_h
-        first_d, end_d = first_inside(d, dilation_d), end_inside(d, dilation_d, depth, kernel_d)
-        first_h, end_h = first_inside(h, dilation_h), end_inside(h, dilation_h, height, kernel_h)
+        plane, d, h = corner_of_row(extent, row)
+        first_d, end_d = first_inside(d, dilation_d), end_inside(d, dilation_d, extent[0], extent[6])
+        first_h, end_h = first_inside(h, dilation_h), end_inside(h, dilation_h, height, extent[7])
         last_w = (out_width - 1) * stride_w - padding_w
         first_w, end_w = first_inside(last_w, dilation_w), end_inside(-padding_w, dilation_w, width, kernel_w)
         to = row * out_width
@@ -84,18 +79,13 @@ def max_planes(best, where, src, least, extent, low, high):
 
 def max_channels(best, where, src, least, extent, channels, low, high):
     """Write the same for (n, depth, height, width, channels), one window at a time over the channels."""
-    depth, height, width = extent[0], extent[1], extent[2]
-    out_depth, out_height, out_width = extent[3], extent[4], extent[5]
-    kernel_d, kernel_h, kernel_w = extent[6], extent[7], extent[8]
-    stride_d, stride_h, stride_w = extent[9], extent[10], extent[11]
-    padding_d, padding_h, padding_w = extent[12], extent[13], extent[14]
-    dilation_d, dilation_h, dilation_w = extent[15], extent[16], extent[17]
+    height, width, out_width = extent[1], extent[2], extent[5]
+    kernel_w, stride_w, padding_w, dilation_w = extent[8], extent[11], extent[14], extent[17]
+    dilation_d, dilation_h = extent[15], extent[16]
     for row in range(low, high):
-        plane = row // (out_depth * out_height) * (depth * height * width)
-        d = row // out_height % out_depth * stride_d - padding_d
-        h = row % out_height * stride_h - padding_h
-        first_d, end_d = first_inside(d, dilation_d), end_inside(d, dilation_d, depth, kernel_d)
-        first_h, end_h = first_inside(h, dilation_h), end_inside(h, dilation_h, height, kernel_h)
+        plane, d, h = corner_of_row(extent, row)
+        first_d, end_d = first_inside(d, dilation_d), end_inside(d, dilation_d, extent[0], extent[6])
+        first_h, end_h = first_inside(h, dilation_h), end_inside(h, dilation_h, height, extent[7])
         corner = ((d + first_d * dilation_d) * height + h + first_h * dilation_h) * width
         for o in range(out_width):
             w = o * stride_w - padding_w

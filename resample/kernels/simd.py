@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_jitable, register_model
 
 from resample.kernels.sizes import UNUSED
@@ -24,6 +23,16 @@ def fma(typing_context, a, b, c):
         return builder.fma(*arguments)
 
     return c(c, c, c), emit
+
+
+@intrinsic
+def either(typing_context, condition, a, b):
+    """Return `a if condition else b` without a branch."""
+
+    def emit(context, builder, signature, arguments):
+        return builder.select(*arguments)
+
+    return a(condition, a, b), emit
 
 
 def multiply_add(a, b, total):
@@ -109,10 +118,16 @@ def _arranged(builder, a, b, lanes):
     return builder.shuffle_vector(a, b, ir.Constant(_vector(types.int32, len(lanes)), [INT32(lane) for lane in lanes]))
 
 
-def _spread(builder, value, lanes):
+def spread_over(builder, value, lanes):
     kind = ir.VectorType(value.type, lanes)
     single = builder.insert_element(ir.Constant(kind, ir.Undefined), value, INT32(0))
     return _arranged(builder, single, single, [0] * lanes)
+
+
+def fused(builder, a, b, c):
+    kind = a.type
+    name = f"llvm.fma.v{kind.count}{'f32' if kind.element == ir.FloatType() else 'f64'}"
+    return builder.call(builder.module.declare_intrinsic(name, fnty=ir.FunctionType(kind, [kind] * 3)), [a, b, c])
 
 
 @intrinsic(prefer_literal=True)
@@ -145,7 +160,7 @@ def spread(typing_context, value, lanes):
     kind = Vector(value, lanes.literal_value)
 
     def emit(context, builder, signature, arguments):
-        return _spread(builder, arguments[0], kind.lanes)
+        return spread_over(builder, arguments[0], kind.lanes)
 
     return kind(value, lanes), emit
 
@@ -252,8 +267,8 @@ def bytes_of(typing_context, totals, precision):
     def emit(context, builder, signature, arguments):
         total, shift = arguments[0], builder.trunc(arguments[1], INT32)
         half = builder.lshr(builder.shl(INT32(1), shift), INT32(1))
-        level = builder.add(total, _spread(builder, half, kind.lanes))
-        level = builder.ashr(level, _spread(builder, shift, kind.lanes))
+        level = builder.add(total, spread_over(builder, half, kind.lanes))
+        level = builder.ashr(level, spread_over(builder, shift, kind.lanes))
         for relation, limit in ((">", 0), ("<", 255)):
             bound = ir.Constant(total.type, [limit] * kind.lanes)
             level = builder.select(builder.icmp_signed(relation, level, bound), level, bound)
@@ -267,10 +282,7 @@ def add_products(typing_context, a, b, total):
     """Return `a * b + total` with one rounding, in each lane."""
 
     def emit(context, builder, signature, arguments):
-        kind = arguments[0].type
-        name = f"llvm.fma.v{kind.count}f{a.element.bitwidth}"
-        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * 3), name)
-        return builder.call(function, arguments)
+        return fused(builder, *arguments)
 
     return total(a, b, total), emit
 
