@@ -110,11 +110,10 @@ def _one(pixels: np.ndarray) -> bool:
 
 
 def with_kornia(pixels: np.ndarray, work: Work) -> Call | None:
-    # bytes only; its antialias flag shapes bicubic and lanczos
-    if pixels.dtype != np.uint8 or (work.antialias and work.mode == "bilinear"):
+    # bytes of three channels only; its antialias flag shapes bicubic and lanczos
+    if work.kind != "uint8 x 3" or (work.antialias and work.mode == "bilinear"):
         return None
-    image = pixels if pixels.ndim == 3 else pixels[..., None]
-    return lambda: kornia_rs.imgproc.resize(image, work.after, work.mode, antialias=work.antialias)
+    return lambda: kornia_rs.imgproc.resize(pixels, work.after, work.mode, antialias=work.antialias)
 
 
 COMPARISONS: dict[str, Callable[[np.ndarray, Work], Call | None]] = {

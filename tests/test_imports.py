@@ -30,7 +30,6 @@ LAYERS = [
         "resample.kernels.shuffle",
         "resample.kernels.pooling",
     ],
-    ["resample.kernels.blocks"],
     ["resample.kernels.simd"],
     ["resample.kernels.sizes"],
     ["resample.taps"],

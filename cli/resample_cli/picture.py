@@ -15,7 +15,7 @@ from resample_cli.geometry import Size
 from resample_cli.inputs import check_source
 from resample_cli.messages import Failure, UsageError, failing_as, reason, silent_libraries, warn_of_loss
 
-# Pillow's limit is replaced by --max-pixels, checked in open_picture.
+# Pillow's limit is replaced by --max-pixels, checked in _open_picture.
 Image.MAX_IMAGE_PIXELS = None
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
@@ -40,7 +40,7 @@ class Source(NamedTuple):
     output_size: Size
     """(width, height) of what will be made of it."""
     metadata: dict[str, Any]
-    """What belongs to a picture of that size besides pixels; see `metadata`."""
+    """What belongs to a picture of that size besides pixels; see `_metadata`."""
 
 
 def read(path: str, max_pixels: int, plan: Callable[[Size, str | None], Size]) -> Source:
@@ -55,37 +55,37 @@ def read(path: str, max_pixels: int, plan: Callable[[Size, str | None], Size]) -
     Raises:
         Failure: it cannot be read, or what `plan` raises.
     """
-    with failing_as(f"{path}: cannot be read"), silent_libraries(), open_picture(path, max_pixels) as image:
-        warn_of_losses(image, path)
-        exif = read_exif(image, path)
-        size = plan(upright_size(image, exif), image.format)
+    with failing_as(f"{path}: cannot be read"), silent_libraries(), _open_picture(path, max_pixels) as image:
+        _warn_of_losses(image, path)
+        exif = _read_exif(image, path)
+        size = plan(_upright_size(image, exif), image.format)
         image.load()
         if image.format == "PNG":
             # its EXIF may lie behind the pixels
-            exif = read_exif(image, path)
-            size = plan(upright_size(image, exif), image.format)
-        turned = upright(image, exif)
-        return Source(turned, image.format, size, metadata(turned, exif, size, path))
+            exif = _read_exif(image, path)
+            size = plan(_upright_size(image, exif), image.format)
+        turned = _upright(image, exif)
+        return Source(turned, image.format, size, _metadata(turned, exif, size, path))
 
 
 def write(
     pictures: Sequence[Image.Image], paths: Sequence[str], found: dict[str, Any], quality: int | None, overwrite: bool
 ) -> None:
-    """Write pictures of one mode to files of one format, all or none, each with `found`, from `metadata`.
+    """Write pictures of one mode to files of one format, all or none, each with `found`, the metadata of a Source.
 
     Raises:
         Failure: the format does not hold them, or they cannot be written.
     """
     with failing_as(f"{output.span(paths)}: cannot be written"):
         file_format = EXTENSIONS[extension(paths[0])]
-        fitted = [fit_mode(each, path, file_format) for each, path in zip(pictures, paths, strict=True)]
-        settings = writing_options(fitted[0], paths[0], file_format, found, quality)
+        fitted = [_fit_mode(each, path, file_format) for each, path in zip(pictures, paths, strict=True)]
+        settings = _writing_options(fitted[0], paths[0], file_format, found, quality)
         with silent_libraries(), output.whole_files(paths, overwrite) as temporaries:
             for each, temporary in zip(fitted, temporaries, strict=True):
                 each.save(temporary, **settings)
 
 
-def open_picture(path: str, max_pixels: int) -> Image.Image:
+def _open_picture(path: str, max_pixels: int) -> Image.Image:
     """Return the picture with its header read, and not yet its pixels.
 
     Raises:
@@ -109,7 +109,7 @@ def open_picture(path: str, max_pixels: int) -> Image.Image:
     return picture
 
 
-def warn_of_losses(picture: Image.Image, path: str) -> None:
+def _warn_of_losses(picture: Image.Image, path: str) -> None:
     """Tell which parts of the file Pillow leaves out."""
     frames = getattr(picture, "n_frames", 1)
     if frames > 1:
@@ -121,7 +121,7 @@ def warn_of_losses(picture: Image.Image, path: str) -> None:
         warn_of_loss(f"{path}: has a transparent 16-bit gray, which is left out")
 
 
-def read_exif(picture: Image.Image, path: str) -> Image.Exif:
+def _read_exif(picture: Image.Image, path: str) -> Image.Exif:
     """Return the EXIF as far as it is read: before decoding, because some files are closed then, or after it."""
     if picture.format == "PNG" and "exif" not in picture.info and getattr(picture, "tile", None):
         # Pillow would decode the picture to look behind the pixels, and its damage would look like that of the EXIF
@@ -137,7 +137,7 @@ def read_exif(picture: Image.Image, path: str) -> Image.Exif:
     return exif
 
 
-def upright_size(picture: Image.Image, exif: Image.Exif) -> Size:
+def _upright_size(picture: Image.Image, exif: Image.Exif) -> Size:
     """Return (width, height) of the picture as it is seen."""
     width, height = picture.size
     # of a TIFF file Pillow gives the upright size
@@ -145,7 +145,7 @@ def upright_size(picture: Image.Image, exif: Image.Exif) -> Size:
     return (height, width) if turned else (width, height)
 
 
-def upright(picture: Image.Image, exif: Image.Exif) -> Image.Image:
+def _upright(picture: Image.Image, exif: Image.Exif) -> Image.Image:
     """Return the pixels of a decoded picture, upright, and a transparent colour turned into an alpha channel."""
     turned, file_format = exif.get(ORIENTATION, 1) != 1, picture.format
     if turned:
@@ -160,7 +160,7 @@ def upright(picture: Image.Image, exif: Image.Exif) -> Image.Image:
     return picture
 
 
-def fit_mode(picture: Image.Image, path: str, file_format: str) -> Image.Image:
+def _fit_mode(picture: Image.Image, path: str, file_format: str) -> Image.Image:
     """Return the picture in a mode that the format holds, changed only in ways that keep every value.
 
     GIF takes all modes by reducing colours, with a warning.
@@ -184,7 +184,7 @@ def fit_mode(picture: Image.Image, path: str, file_format: str) -> Image.Image:
     raise Failure(f"{path}: {file_format} does not hold {wider[0]} pictures; these formats do: {fitting or 'none'}")
 
 
-def metadata(picture: Image.Image, exif: Image.Exif, size: Size, path: str) -> dict[str, Any]:
+def _metadata(picture: Image.Image, exif: Image.Exif, size: Size, path: str) -> dict[str, Any]:
     """Return what belongs to the picture besides pixels, corrected for its new size, as arguments of Pillow's save."""
     found: dict[str, Any] = {}
     if picture.info.get("icc_profile"):
@@ -214,10 +214,10 @@ def metadata(picture: Image.Image, exif: Image.Exif, size: Size, path: str) -> d
     return found
 
 
-def writing_options(
+def _writing_options(
     picture: Image.Image, path: str, file_format: str, found: dict[str, Any], quality: int | None
 ) -> dict[str, Any]:
-    """Return the arguments of Pillow's save: the part of `found`, from `metadata`, that the format holds, and more."""
+    """Return the arguments of Pillow's save: the part of `found` that the format holds, and more."""
     options = {name: value for name, value in found.items() if name in METADATA.get(file_format, ())}
     if found.get("icc_profile", b"")[16:20] == b"GRAY" and picture.mode in ("RGB", "RGBA"):
         # a profile of gray levels says nothing about colours

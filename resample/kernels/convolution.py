@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from numba.extending import register_jitable
 
-from resample.kernels.blocks import accumulate, after, begin, block, finish, lanes, resume
+from resample.kernels.simd import accumulate, after, begin, block, finish, lanes, resume
 
 RUN = 128  # terms that are summed before they are added to the rest, which halves the error of long sums
 

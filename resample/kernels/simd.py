@@ -1,7 +1,8 @@
 """The vocabulary of the kernels that Python has no word for, as Numba intrinsics of a few lines of LLVM IR each.
 
-First scalars, for the plain kernels; then vectors, for their fast twins. Vectors may be of any length: LLVM splits what
-is longer than a register. All is portable IR but `shuffle_bytes` and `choose_floats`, which IR has no word for.
+First scalars, for the plain kernels; then vectors, for their fast twins; last, blocks of vectors in memory, for the
+transposed convolution. Vectors may be of any length: LLVM splits what is longer than a register. All is portable IR but
+`shuffle_bytes` and `choose_floats`, which IR has no word for.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, models, overload, register_jitable, register_model
 
-from resample.kernels.sizes import UNUSED
+from resample.kernels.sizes import UNUSED, VECTOR
 
 INT32 = ir.IntType(32)
 
@@ -118,13 +119,13 @@ def _arranged(builder, a, b, lanes):
     return builder.shuffle_vector(a, b, ir.Constant(_vector(types.int32, len(lanes)), [INT32(lane) for lane in lanes]))
 
 
-def spread_over(builder, value, lanes):
+def _spread(builder, value, lanes):
     kind = ir.VectorType(value.type, lanes)
     single = builder.insert_element(ir.Constant(kind, ir.Undefined), value, INT32(0))
     return _arranged(builder, single, single, [0] * lanes)
 
 
-def fused(builder, a, b, c):
+def _fused(builder, a, b, c):
     kind = a.type
     name = f"llvm.fma.v{kind.count}{'f32' if kind.element == ir.FloatType() else 'f64'}"
     return builder.call(builder.module.declare_intrinsic(name, fnty=ir.FunctionType(kind, [kind] * 3)), [a, b, c])
@@ -160,7 +161,7 @@ def spread(typing_context, value, lanes):
     kind = Vector(value, lanes.literal_value)
 
     def emit(context, builder, signature, arguments):
-        return spread_over(builder, arguments[0], kind.lanes)
+        return _spread(builder, arguments[0], kind.lanes)
 
     return kind(value, lanes), emit
 
@@ -267,8 +268,8 @@ def bytes_of(typing_context, totals, precision):
     def emit(context, builder, signature, arguments):
         total, shift = arguments[0], builder.trunc(arguments[1], INT32)
         half = builder.lshr(builder.shl(INT32(1), shift), INT32(1))
-        level = builder.add(total, spread_over(builder, half, kind.lanes))
-        level = builder.ashr(level, spread_over(builder, shift, kind.lanes))
+        level = builder.add(total, _spread(builder, half, kind.lanes))
+        level = builder.ashr(level, _spread(builder, shift, kind.lanes))
         for relation, limit in ((">", 0), ("<", 255)):
             bound = ir.Constant(total.type, [limit] * kind.lanes)
             level = builder.select(builder.icmp_signed(relation, level, bound), level, bound)
@@ -282,7 +283,7 @@ def add_products(typing_context, a, b, total):
     """Return `a * b + total` with one rounding, in each lane."""
 
     def emit(context, builder, signature, arguments):
-        return fused(builder, *arguments)
+        return _fused(builder, *arguments)
 
     return total(a, b, total), emit
 
@@ -310,3 +311,128 @@ def where_used(typing_context, index, new, old):
         return builder.select(builder.icmp_unsigned("!=", arguments[0], unused), arguments[1], arguments[2])
 
     return new(index, new, old), emit
+
+
+# Blocks of running sums, some vectors for each of some channels. Numba has no arrays of vectors: a block is memory on
+# the stack with literal indices, which LLVM keeps in registers.
+
+
+def _whole(element):
+    return _vector(element, VECTOR * 8 // element.bitwidth)
+
+
+def _place(builder, kind, pointer, index):
+    return builder.gep(builder.bitcast(pointer, kind.as_pointer()), [index])
+
+
+def _constant(index):
+    return ir.Constant(ir.IntType(64), index)
+
+
+@intrinsic(prefer_literal=True)
+def block(typing_context, source, channels, vectors):
+    """Return a block of running sums, which LLVM keeps in registers: `vectors` vectors for each channel."""
+
+    def emit(context, builder, signature, arguments):
+        size = channels.literal_value * vectors.literal_value
+        with builder.goto_entry_block():
+            sums = builder.alloca(ir.ArrayType(_whole(source.dtype), size))
+        return builder.bitcast(sums, context.get_data_type(source.dtype).as_pointer())
+
+    return source(source, channels, vectors), emit
+
+
+@intrinsic(prefer_literal=True)
+def begin(typing_context, sums, values, channels, vectors):
+    """Set the sums of channel c to `values[c]`."""
+
+    def emit(context, builder, signature, arguments):
+        kind = _whole(sums.dtype)
+        for c in range(channels.literal_value):
+            value = builder.load(builder.gep(arguments[1], [_constant(c)]))
+            for v in range(vectors.literal_value):
+                at = _constant(c * vectors.literal_value + v)
+                builder.store(_spread(builder, value, kind.count), _place(builder, kind, arguments[0], at))
+        return context.get_dummy_value()
+
+    return types.void(sums, values, channels, vectors), emit
+
+
+@intrinsic(prefer_literal=True)
+def accumulate(typing_context, sums, samples, weights, channels, vectors):
+    """Add `weights[c] * samples[...]` to the sums of channel c, with one rounding."""
+
+    def emit(context, builder, signature, arguments):
+        kind, align = _whole(sums.dtype), sums.dtype.bitwidth // 8
+        loads = [
+            builder.load(_place(builder, kind, arguments[1], _constant(v)), align=align)
+            for v in range(vectors.literal_value)
+        ]
+        for c in range(channels.literal_value):
+            weight = _spread(builder, builder.load(builder.gep(arguments[2], [_constant(c)])), kind.count)
+            for v, sample in enumerate(loads):
+                place = _place(builder, kind, arguments[0], _constant(c * vectors.literal_value + v))
+                if isinstance(sums.dtype, types.Float):
+                    total = _fused(builder, sample, weight, builder.load(place))
+                else:
+                    total = builder.add(builder.mul(sample, weight), builder.load(place))
+                builder.store(total, place)
+        return context.get_dummy_value()
+
+    return types.void(sums, samples, weights, channels, vectors), emit
+
+
+@intrinsic(prefer_literal=True)
+def resume(typing_context, sums, at, pitch, channels, vectors):
+    """Add `at[c * pitch ...]`, which an earlier `finish` wrote, to the sums of channel c."""
+
+    def emit(context, builder, signature, arguments):
+        kind, align = _whole(sums.dtype), sums.dtype.bitwidth // 8
+        add = builder.fadd if isinstance(sums.dtype, types.Float) else builder.add
+        for c in range(channels.literal_value):
+            row = builder.gep(arguments[1], [builder.mul(arguments[2], _constant(c))])
+            for v in range(vectors.literal_value):
+                place = _place(builder, kind, arguments[0], _constant(c * vectors.literal_value + v))
+                earlier = builder.load(_place(builder, kind, row, _constant(v)), align=align)
+                builder.store(add(earlier, builder.load(place)), place)
+        return context.get_dummy_value()
+
+    return types.void(sums, at, pitch, channels, vectors), emit
+
+
+@intrinsic(prefer_literal=True)
+def finish(typing_context, sums, to, pitch, channels, vectors):
+    """Write the sums of channel c to `to[c * pitch ...]`."""
+
+    def emit(context, builder, signature, arguments):
+        kind, align = _whole(sums.dtype), sums.dtype.bitwidth // 8
+        for c in range(channels.literal_value):
+            row = builder.gep(arguments[1], [builder.mul(arguments[2], _constant(c))])
+            for v in range(vectors.literal_value):
+                at = _constant(c * vectors.literal_value + v)
+                total = builder.load(_place(builder, kind, arguments[0], at))
+                builder.store(total, _place(builder, kind, row, _constant(v)), align=align)
+        return context.get_dummy_value()
+
+    return types.void(sums, to, pitch, channels, vectors), emit
+
+
+@intrinsic
+def after(typing_context, pointer, index):
+    """Return `pointer + index`."""
+
+    def emit(context, builder, signature, arguments):
+        return builder.gep(arguments[0], [arguments[1]])
+
+    return pointer(pointer, types.int64), emit
+
+
+@intrinsic
+def lanes(typing_context, pointer):
+    """Return how many values of this pointer's type a vector holds."""
+    count = VECTOR * 8 // pointer.dtype.bitwidth
+
+    def emit(context, builder, signature, arguments):
+        return _constant(count)
+
+    return types.int64(pointer), emit
