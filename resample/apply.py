@@ -39,20 +39,23 @@ def apply(src: Array, tables: Mapping[int, Taps], out: Array | None = None) -> A
 def planned(shape: tuple[int, ...], dtype: np.dtype[np.generic], tables: tuple[tuple[int, Taps], ...]) -> list[Pass]:
     """Return the passes of `apply`, kept for the next array of this shape.
 
-    Two neighbouring axes go at once where a kernel takes both, so that what lies between them never reaches memory.
+    Two neighbouring axes go at once where a kernel takes both, so that what lies between them never reaches memory;
+    copies go all at once.
     """
     axes, passes = dict(tables), []
     while axes:
         last = max(axes)
-        both = {axis: axes[axis] for axis in (last - 1, last) if axis in axes}
-        step = cpu.fast_pass(shape, dtype, both)
-        if step is None:
-            # copies may go in any order: rows that are dropped need not be looked at
-            rows_first = all(taps.selects and taps.n_out < taps.n_in for taps in both.values())
-            axis = min(both) if rows_first else last
-            both = {axis: axes[axis]}
-            step = cpu.fast_pass(shape, dtype, both) or cpu.plain_pass(shape, dtype, axis, axes[axis])
-        axes = {axis: taps for axis, taps in axes.items() if axis not in both}
+        if axes[last].selects:
+            some = {axis: taps for axis, taps in axes.items() if taps.selects}
+            step = cpu.copy_pass(shape, dtype, some)
+        else:
+            some = {axis: axes[axis] for axis in (last - 1, last) if axis in axes}
+            fast = cpu.fast_pass(shape, dtype, some)
+            if fast is None:
+                some = {last: axes[last]}
+                fast = cpu.fast_pass(shape, dtype, some)
+            step = fast or cpu.plain_pass(shape, dtype, last, axes[last])
+        axes = {axis: taps for axis, taps in axes.items() if axis not in some}
         shape = step.shape
         passes.append(step)
     return passes

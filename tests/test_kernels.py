@@ -12,10 +12,11 @@ import resample
 import resample.functional as F
 from resample.apply import apply, planned
 from resample.interpolate import Axis, plan
-from resample.kernels import cpu, store
+from resample.kernels import cpu, entry, store
 from resample.taps import Taps
 
 CASES = [("bilinear", False), ("bicubic", False), ("bilinear", True), ("bicubic", True), ("lanczos", True)]
+NARROW = CASES[:3]  # those whose weights to twice or half the size are few bits long
 
 
 def naive(src: np.ndarray, axis: int, table: Taps) -> np.ndarray:
@@ -102,32 +103,43 @@ def test_a_row_of_minus_zero_stays_so() -> None:
     assert np.signbit(result).all()
 
 
-def watch(monkeypatch: pytest.MonkeyPatch, name: str, ran: list[str]) -> None:
-    """Note in `ran` when a fast kernel is planned."""
-    original = getattr(cpu, name)
-    monkeypatch.setattr(cpu, name, lambda *arguments: (ran.append(name), original(*arguments))[1])
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The names of the kernels that were planned, to prove that the one in question really ran."""
+    names: set[str] = set()
+    original = entry.kernel
+    monkeypatch.setattr(
+        entry, "kernel", lambda module, name, types: (names.add(name), original(module, name, types))[1]
+    )
     planned.cache_clear()
+    return names
 
 
 @pytest.mark.parametrize("shuffle", [0, 16, 64])
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize(("mode", "antialias"), CASES)
 def test_fast_bytes_are_plain_bytes(
-    mode: str, antialias: bool, channels: int, shuffle: int, monkeypatch: pytest.MonkeyPatch, guarded: Guarded
+    mode: str,
+    antialias: bool,
+    channels: int,
+    shuffle: int,
+    monkeypatch: pytest.MonkeyPatch,
+    taken: set[str],
+    guarded: Guarded,
 ) -> None:
     """Each width of shuffle gives the naive loop's bytes, really runs, and stays inside its buffers."""
     if shuffle > store.shuffle_width():
         pytest.skip(f"this processor has no shuffle of {shuffle} bytes")
     rng = np.random.default_rng(6)
-    ran: list[str] = []
     monkeypatch.setattr(cpu, "window", lambda: shuffle)
-    watch(monkeypatch, "_sums", ran)
     sizes = [
         ((9, 70), (21, 143)),
         ((40, 131), (17, 66)),
         ((5, 100), (5, 190)),
         ((30, 64), (7, 64)),
         ((33, 90), (12, 67)),
+        ((8, 66), (16, 132)),
+        ((20, 264), (10, 132)),
     ]
     for (h, w), (height, width) in sizes:
         src = rng.integers(0, 256, (2, h, w, channels), np.uint8)
@@ -142,7 +154,8 @@ def test_fast_bytes_are_plain_bytes(
         for at_end in (True, False):
             with guarded(at_end):
                 np.testing.assert_array_equal(apply(src, tables), expected)
-    assert bool(ran) == (shuffle > 0)
+    assert (f"contract_wide_{shuffle}" in taken) == (shuffle > 0)
+    assert (f"contract_narrow_{shuffle}" in taken) == (shuffle > 0 and (mode, antialias) in NARROW)
 
 
 def test_every_ratio_of_bytes_is_the_naive_loop() -> None:
@@ -170,14 +183,12 @@ def test_views_that_are_not_aligned() -> None:
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize(("mode", "antialias"), CASES)
 def test_fast_floats_are_plain_floats(
-    mode: str, antialias: bool, channels: int, monkeypatch: pytest.MonkeyPatch, guarded: Guarded
+    mode: str, antialias: bool, channels: int, monkeypatch: pytest.MonkeyPatch, taken: set[str], guarded: Guarded
 ) -> None:
     """To the last bit, with infinities and NaN where the plain kernel has them."""
     if store.shuffle_width() < 64:
         pytest.skip("this processor has no fast kernel for floats")
     rng = np.random.default_rng(9)
-    ran: list[str] = []
-    watch(monkeypatch, "_sums", ran)
     for (h, w), (height, width) in [
         ((9, 70), (21, 143)),
         ((40, 131), (17, 66)),
@@ -199,26 +210,29 @@ def test_fast_floats_are_plain_floats(
         for at_end in (True, False):
             with guarded(at_end):
                 np.testing.assert_array_equal(apply(src, tables).view(np.uint32), plain.view(np.uint32))
-    assert ran
+    assert "contract_floats" in taken
 
 
-@pytest.mark.parametrize("shuffle", [16, 64])
+@pytest.mark.parametrize("shuffle", [0, 16, 64])
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64", "complex128"])
-def test_fast_copies(dtype: str, shuffle: int, monkeypatch: pytest.MonkeyPatch, guarded: Guarded) -> None:
+def test_copies(dtype: str, shuffle: int, monkeypatch: pytest.MonkeyPatch, taken: set[str], guarded: Guarded) -> None:
+    """Of samples of many lengths, some of which move with the bytes behind them; far apart, and of up to three axes."""
     if shuffle > store.shuffle_width():
         pytest.skip(f"this processor has no shuffle of {shuffle} bytes")
     rng = np.random.default_rng(10)
-    ran: list[str] = []
     monkeypatch.setattr(cpu, "window", lambda: shuffle)
-    watch(monkeypatch, "_copies", ran)
-    for channels, n_out in [(1, (23, 131)), (3, (23, 131)), (3, (5, 70)), (4, (9, 64)), (2, (11, 200)), (1, (3, 66))]:
-        src = rng.integers(0, 200, (2, 9, 99, channels)).astype(dtype)
-        tables = {
-            axis: plan(Axis("nearest", n, size, None, False, False, "float32", False))
-            for axis, n, size in ((1, 9, n_out[0]), (2, 99, n_out[1]))
-        }
-        expected = src[:, tables[1].start][:, :, tables[2].start]
+    axes = [{1, 2, 3}, {2, 3}, {3}, {2}, {1, 3}]
+    sizes = [(3, 23, 131), (2, 5, 70), (7, 9, 64), (4, 11, 200), (4, 3, 66), (3, 9, 5)]
+    for channels, chosen, n_out in itertools.product([1, 3, 4, 5, 40], axes, sizes):
+        src = rng.integers(0, 200, (2, 4, 9, 99, channels)).astype(dtype)
+        tables, expected = {}, src
+        for axis in chosen:
+            table = plan(Axis("nearest", src.shape[axis], n_out[axis - 1], None, False, False, "float32", False))
+            assert table is not None
+            tables[axis] = table
+            expected = expected.take(table.start, axis)
         for at_end in (True, False):
             with guarded(at_end):
                 np.testing.assert_array_equal(apply(src, tables), expected)
-    assert ran
+    assert (f"select_{shuffle}" in taken) == (shuffle > 0)
+    assert any(name.startswith("pick_") for name in taken)

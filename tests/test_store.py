@@ -156,6 +156,8 @@ def test_object_code_needs_nothing_of_python() -> None:
     from resample.kernels.compile import object_code
     from resample.kernels.store import _machine
 
-    code = object_code("resample.kernels.loops", "select", ("uint8*", "uint8*", "int64*", *["int64"] * 7), _machine())
+    code = object_code(
+        "resample.kernels.loops", "pick_4", ("uint8*", "uint8*", "int64*", "int64*", *["int64"] * 8), _machine()
+    )
     assert b"Py" not in code
     assert b"numba_" not in code

@@ -69,23 +69,22 @@ class _Rows(NamedTuple):
 
 
 def fast_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass | None:
-    """Return the pass of a fast kernel over one axis or two neighbouring ones, or None where none serves.
+    """Return the pass of a fast kernel that sums over one axis or two neighbouring ones, or None where none serves.
 
-    There are some for sums of bytes and of float32 and for copies of any values. Rows must be at least a block of
-    values, and neighbouring outputs must have their taps within a shuffle's window.
+    There are some for bytes and float32. Rows must be at least a block of values, and neighbouring outputs must have
+    their taps within a shuffle's window.
     """
-    copies = all(taps.selects for taps in axes.values())
-    sums = not any(taps.selects for taps in axes.values())
-    if not (copies and window()) and not (sums and fast_sums(dtype)):
+    if not fast_sums(dtype) or any(taps.selects for taps in axes.values()):
         return None
     last = max(axes)
-    after = tuple(axes[axis].n_out if axis in axes else n for axis, n in enumerate(shape))
-    size = math.prod(shape[last + 1 :]) * (dtype.itemsize if copies else 1)  # of a sample of the last axis
+    axes = (dtype == np.uint8 and _narrowed(axes)) or axes
+    after = _after(shape, axes)
+    size = math.prod(shape[last + 1 :])  # of a sample of the last axis
     across, along = axes[last], axes.get(last - 1)
     if along is None and size >= BLOCK:
         # rows are whole samples of this axis and keep their width
         rows = _Rows(after, math.prod(shape[:last]), across.n_in, across.n_out, size, size)
-        return None if copies else _sums(rows, dtype, None, across)
+        return _sums(rows, dtype, None, across)
     if across.n_out * size < BLOCK:
         return None
     if along is None:
@@ -93,39 +92,37 @@ def fast_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass | No
     else:
         planes, n_in, n_out = math.prod(shape[: last - 1]), along.n_in, along.n_out
     rows = _Rows(after, planes, n_in, n_out, across.n_in * size, across.n_out * size)
-    if copies:
-        choice = tables.choices(across, size, window())
-        return choice and _copies(rows, choice, along)
     width = tables.widths(across, size, window()) if dtype == np.uint8 else tables.float_widths(across, size)
     return width and _sums(rows, dtype, (width, across.precision), along)
 
 
-def _copies(rows: _Rows, choice: tables.Choice, along: Taps | None) -> Pass:
-    types = (*("uint8*",) * 2, *_PLACES * 2, "uint8*", *_NUMBER * 2, *_PLACES, *_NUMBER * 6)
-    call = entry.kernel("rows", f"select_{window()}", types)
-    start = np.arange(rows.n_out) if along is None else along.start
-    fixed = [*map(entry.address, choice[1:]), len(choice.at), choice.outputs, entry.address(start)]
-    fixed += rows[2:]
+# by the type of weights: the kernel that sums rows, and how it takes the weights of two rows
+_CONTRACTS = {
+    "int8": ("contract_narrow_{}", "int16*"),
+    "int16": ("contract_wide_{}", "int32*"),
+    "float32": ("contract_floats", "float32*"),
+}
 
-    def band(dst: int, src: int, low: int, high: int, keep: object = (choice, start)) -> None:
-        call(dst, src, *fixed, low, high)
 
-    length = rows.planes * rows.n_out
-    return Pass(rows.shape, band, length, length * rows.row_out // FAST_BYTES)
+def _narrowed(axes: Mapping[int, Taps]) -> dict[int, Taps] | None:
+    """Return the tables with int8 weights, or None if one has none."""
+    found = {axis: tables.narrowed(taps) for axis, taps in axes.items()}
+    return {axis: taps for axis, taps in found.items() if taps} if all(found.values()) else None
 
 
 def _sums(rows: _Rows, dtype: DType, across: tuple[tables.Width, int] | None, along: Taps | None) -> Pass:
-    in_bytes = dtype == np.uint8
-    value, weight, weights = ("uint8*", "int16*", "int32*") if in_bytes else ("float32*",) * 3
-    widths, heights = (*_PLACES * 2, "uint8*", weight, *_NUMBER * 4), (*_PLACES * 2, weights, *_NUMBER * 2)
-    types = (*(value,) * 3, *_PLACES, *widths, *heights, *_NUMBER * 8)
-    call = entry.kernel("rows", f"contract_bytes_{window()}" if in_bytes else "contract_floats", types)
+    weights = [table.weight for table in (across and across[0], along) if table]
+    weight = weights[0].dtype.name
+    kernel, pair = _CONTRACTS[weight]
+    widths, heights = (*_PLACES * 2, "uint8*", f"{weight}*", *_NUMBER * 4), (*_PLACES * 2, pair, *_NUMBER * 2)
+    types = (*(f"{dtype.name}*",) * 3, *_PLACES, *widths, *heights, *_NUMBER * 8)
+    call = entry.kernel("rows", kernel.format(window()), types)
     fixed, weighted, depth = [0] * 13, None, 2
     if across is not None:
         width, precision = across
         fixed[:8] = [*map(entry.address, width[1:]), *width.base.shape, width.outputs, precision]
     if along is not None:
-        weighted = tables.heights(along) if in_bytes else along.weight
+        weighted = tables.heights(along) if dtype == np.uint8 else along.weight
         fixed[8:11] = map(entry.address, (along.start, along.length, weighted))
         fixed[11:] = weighted.shape[1], along.precision
         depth = along.n_taps + 1
@@ -141,25 +138,64 @@ def _sums(rows: _Rows, dtype: DType, across: tuple[tables.Width, int] | None, al
     return Pass(rows.shape, band, length, length * rows.row_out * dtype.itemsize // FAST_BYTES)
 
 
-def plain_pass(shape: Shape, dtype: DType, axis: int, taps: Taps) -> Pass:
-    """Return the pass of a plain kernel over one axis.
+def copy_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass:
+    """Return the pass that copies what the tables of some axes choose, from values of any type, all axes at once.
 
-    Tables that select take any dtype; others float32 and float64 with weights of the same type, and uint8 with int16
-    weights.
+    The last axis chooses samples of a row, unless they are long; the others, and those between them, choose rows.
     """
+    first, last = min(axes), max(axes)
+    size = math.prod(shape[last + 1 :]) * dtype.itemsize
+    row_axes = range(first, last if size < BLOCK else last + 1)
+    start = np.zeros(1, np.int64)
+    for axis in row_axes:
+        chosen = axes[axis].start if axis in axes else np.arange(shape[axis])
+        start = np.add.outer(start * shape[axis], chosen).ravel()
+    place = axes[last].start * size if size < BLOCK else np.zeros(1, np.int64)
+    row_in, row_out = math.prod(shape[row_axes.stop :]) * dtype.itemsize, len(place) * size
+    extent = (math.prod(shape[a] for a in row_axes), len(start), row_in)
+    choice = None
+    if window() and size < BLOCK <= row_out:
+        choice = tables.choices(axes[last], size, window())
+    if choice:
+        types = (*("uint8*",) * 2, *_PLACES * 2, "uint8*", *_NUMBER * 2, *_PLACES, *_NUMBER * 6)
+        call = entry.kernel("rows", f"select_{window()}", types)
+        fixed = [
+            *map(entry.address, choice[1:]),
+            len(choice.at),
+            choice.outputs,
+            entry.address(start),
+            *extent,
+            row_out,
+        ]
+    else:
+        width = next((width for width in (1, 2, 4, 8) if size <= width), 16)
+        # a move of more bytes than a sample has must stay in the row that is read, and in the row that is written
+        fits = (place + width <= row_in) & (np.arange(len(place)) * size + width <= row_out)
+        whole = len(place) if fits.all() else int(fits.argmin())
+        call = entry.kernel("loops", f"pick_{width}", (*("uint8*",) * 2, *_PLACES * 2, *_NUMBER * 8))
+        fixed = [entry.address(start), entry.address(place), size, whole, len(place), *extent]
+
+    def band(dst: int, src: int, low: int, high: int, keep: object = (choice, start, place)) -> None:
+        call(dst, src, *fixed, low, high)
+
+    length = math.prod(shape[:first]) * len(start)
+    return Pass(_after(shape, axes), band, length, length * row_out // FAST_BYTES)
+
+
+def _after(shape: Shape, axes: Mapping[int, Taps]) -> Shape:
+    return tuple(axes[axis].n_out if axis in axes else n for axis, n in enumerate(shape))
+
+
+def plain_pass(shape: Shape, dtype: DType, axis: int, taps: Taps) -> Pass:
+    """Return the pass of a plain kernel over one axis: float32, float64, or uint8 with int16 weights."""
     outer, inner = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
     extent = _NUMBER * 7  # n_in, n_out, inner, outer_low, outer_high, low, high
-    if taps.selects:
-        unit, inner = _units(inner * dtype.itemsize)
-        call = entry.kernel("loops", "select", (f"{unit}*", f"{unit}*", *_PLACES, *extent))
-        fixed = [entry.address(taps.start)]
-    else:
-        name = "contract_pixels" if inner < SHORT_INNER else "contract_rows"
-        value, weight = f"{dtype.name}*", f"{taps.weight.dtype.name}*"
-        call = entry.kernel("loops", name, (value, value, *_PLACES * 2, weight, *_NUMBER * 2, *extent))
-        fixed = [*map(entry.address, (taps.start, taps.length, taps.weight)), taps.n_taps, taps.precision]
+    name = "contract_pixels" if inner < SHORT_INNER else "contract_rows"
+    value, weight = f"{dtype.name}*", f"{taps.weight.dtype.name}*"
+    call = entry.kernel("loops", name, (value, value, *_PLACES * 2, weight, *_NUMBER * 2, *extent))
+    fixed = [*map(entry.address, (taps.start, taps.length, taps.weight)), taps.n_taps, taps.precision]
     fixed += [taps.n_in, taps.n_out, inner]
-    after = (*shape[:axis], taps.n_out, *shape[axis + 1 :])
+    after = _after(shape, {axis: taps})
     if outer >= taps.n_out or outer >= 4 * threads.get_num_threads():
 
         def band(dst: int, src: int, low: int, high: int, keep: object = taps) -> None:
@@ -171,9 +207,3 @@ def plain_pass(shape: Shape, dtype: DType, axis: int, taps: Taps) -> Pass:
         call(dst, src, *fixed, 0, outer, low, high)
 
     return Pass(after, rows, taps.n_out, math.prod(after))
-
-
-def _units(size: int) -> tuple[str, int]:
-    """Return the widest unsigned type that divides `size` bytes, and how many make them up."""
-    width = math.gcd(size, 8)
-    return f"uint{8 * width}", size // width

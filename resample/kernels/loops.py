@@ -7,26 +7,38 @@ the table rows `low:high` of the axis. Nothing is allocated, nothing raises, eve
 
 from __future__ import annotations
 
-from resample.kernels.simd import first_total, multiply_add, rounded, second_first, totals
+from resample.kernels.simd import first_total, load, multiply_add, rounded, second_first, store, totals
 from resample.kernels.sizes import SHORT_INNER
 
 
-def select(
-    dst, src, start,
-    n_in, n_out, inner, outer_low, outer_high, low, high,
-):  # fmt: skip
-    """Copy one sample to each output; values are opaque units of 1, 2, 4 or 8 bytes, `inner` of them a sample."""
-    for a in range(outer_low, outer_high):
-        for o in range(low, high):
-            to = (a * n_out + o) * inner
-            source = (a * n_in + start[o]) * inner
-            if inner == 3:  # a loop of so few turns costs more than it does
-                dst[to] = src[source]
-                dst[to + 1] = src[source + 1]
-                dst[to + 2] = src[source + 2]
+def _pick(width):
+    """Return the kernel that copies samples of any type, as bytes, by moves of `width` of them."""
+
+    def pick(dst, src, start, place, size, whole, chosen, n_in, n_out, row_in, low, high):
+        """Copy the output rows `low:high` of all planes, `n_out` rows a plane.
+
+        Output row o is row `start[o]` of its plane, and of that the `chosen` samples at `place`, of `size` bytes each.
+        The first `whole` of them may be copied with the bytes behind them, which the next one then overwrites.
+        """
+        for q in range(low, high):
+            source = (q // n_out * n_in + start[q % n_out]) * row_in
+            to = q * chosen * size
+            if size <= width:
+                for o in range(whole):
+                    store(dst, to + o * size, load(src, source + place[o], width))
+                for o in range(whole, chosen):
+                    for i in range(size):
+                        dst[to + o * size + i] = src[source + place[o] + i]
             else:
-                for i in range(inner):
-                    dst[to + i] = src[source + i]
+                for o in range(chosen):
+                    for i in range(0, size, width):
+                        k = i if i + width <= size else size - width
+                        store(dst, to + o * size + k, load(src, source + place[o] + k, width))
+
+    return pick
+
+
+pick_1, pick_2, pick_4, pick_8, pick_16 = (_pick(width) for width in (1, 2, 4, 8, 16))
 
 
 def contract_pixels(

@@ -179,7 +179,7 @@ def shuffle_bytes(typing_context, vector, index):
     """Return `vector[index[lane]]` in each lane; 64 or 16 bytes."""
 
     def emit(context, builder, signature, arguments):
-        machine = "aarch64" if builder.module.triple.startswith(("aarch64", "arm64")) else "x86"
+        machine = "x86" if _on_x86(builder) else "aarch64"
         kind = arguments[0].type
         function = ir.FunctionType(kind, [kind, kind])
         return builder.call(builder.module.declare_intrinsic(_SHUFFLES[kind.count, machine], fnty=function), arguments)
@@ -189,14 +189,70 @@ def shuffle_bytes(typing_context, vector, index):
 
 @intrinsic
 def interleave(typing_context, a, b):
-    """Return a[0], b[0], a[1], b[1], ..."""
+    """Return a and b interleaved within each 16 bytes, as processors do it; `packed` restores the order.
+
+    First come the pairs (a[k], b[k]) of the lower 8 bytes of each 16, then those of the upper.
+    """
     kind = Vector(a.element, 2 * a.lanes)
+    chunk = 128 // a.element.bitwidth
 
     def emit(context, builder, signature, arguments):
-        lanes = [lane for pair in zip(range(a.lanes), range(a.lanes, 2 * a.lanes), strict=True) for lane in pair]
-        return _arranged(builder, arguments[0], arguments[1], lanes)
+        lower = [c + k for c in range(0, a.lanes, chunk) for k in range(chunk // 2)]
+        pairs = [(k + half, k + half + a.lanes) for half in (0, chunk // 2) for k in lower]
+        return _arranged(builder, arguments[0], arguments[1], [lane for pair in pairs for lane in pair])
 
     return kind(a, b), emit
+
+
+# two vectors to one of half the width, clamped, within each 16 bytes; by bytes of a register and bits of a lane
+_PACKS = {
+    (64, 32): "llvm.x86.avx512.packssdw.512",
+    (64, 16): "llvm.x86.avx512.packuswb.512",
+    (16, 32): "llvm.x86.sse2.packssdw.128",
+    (16, 16): "llvm.x86.sse2.packuswb.128",
+}
+
+
+@intrinsic(prefer_literal=True)
+def packed(typing_context, vector, window):
+    """Return int32 as int16, or int16 as uint8, clamped, in the order that the lanes had before `interleave`."""
+    bits = vector.element.bitwidth
+    kind = Vector(types.int16 if bits == 32 else types.uint8, vector.lanes)
+
+    def emit(context, builder, signature, arguments):
+        half, chunk = vector.lanes // 2, 128 // bits
+        order = [k + part for c in range(0, half, chunk) for part in (0, half) for k in range(c, c + chunk)]
+        if not _on_x86(builder):
+            low, high = (-(1 << 15), (1 << 15) - 1) if bits == 32 else (0, 255)
+            narrow = builder.trunc(_clamped(builder, arguments[0], low, high), _vector(kind.element, kind.lanes))
+            return _arranged(builder, narrow, narrow, order)
+        lanes = window.literal_value * 8 // bits
+        function = ir.FunctionType(_vector(kind.element, 2 * lanes), [_vector(vector.element, lanes)] * 2)
+        pack = builder.module.declare_intrinsic(_PACKS[window.literal_value, bits], fnty=function)
+        starts = [(at, at + half) for at in range(0, half, lanes)]
+        parts = [[_arranged(builder, arguments[0], arguments[0], range(k, k + lanes)) for k in pair] for pair in starts]
+        return _joined(builder, [builder.call(pack, pair) for pair in parts])
+
+    return kind(vector, window), emit
+
+
+def _joined(builder, pieces):
+    """Return vectors one after the other, as one; a power of two of them."""
+    while len(pieces) > 1:
+        pairs = zip(pieces[::2], pieces[1::2], strict=True)
+        pieces = [_arranged(builder, a, b, range(2 * a.type.count)) for a, b in pairs]
+    return pieces[0]
+
+
+def _clamped(builder, value, low, high):
+    for relation, limit in ((">", low), ("<", high)):
+        bound = ir.Constant(value.type, [limit] * value.type.count)
+        value = builder.select(builder.icmp_signed(relation, value, bound), value, bound)
+    return value
+
+
+def _on_x86(builder):
+    return not builder.module.triple.startswith(("aarch64", "arm64"))
 
 
 @intrinsic
@@ -211,14 +267,15 @@ def words(typing_context, vector):
 
 
 @intrinsic
-def as_words(typing_context, vector):
-    """Return the bits of a vector as 16-bit lanes."""
-    kind = Vector(types.int16, vector.lanes * vector.element.bitwidth // 16)
+def bits_as(typing_context, vector, element):
+    """Return the bits of a vector as lanes of another type."""
+    number = element.instance_type
+    kind = Vector(number, vector.lanes * vector.element.bitwidth // number.bitwidth)
 
     def emit(context, builder, signature, arguments):
         return builder.bitcast(arguments[0], _vector(kind.element, kind.lanes))
 
-    return kind(vector), emit
+    return kind(vector, element), emit
 
 
 @intrinsic
@@ -232,6 +289,33 @@ def add_pairs(typing_context, a, b, total):
         return builder.add(builder.add(even, odd), arguments[2])
 
     return total(a, b, total), emit
+
+
+# bytes times signed bytes, neighbouring products added and clamped to 16 bits; by bytes of a register
+_BYTE_PRODUCTS = {64: "llvm.x86.avx512.pmaddubs.w.512", 16: "llvm.x86.ssse3.pmadd.ub.sw.128"}
+
+
+@intrinsic(prefer_literal=True)
+def add_byte_pairs(typing_context, a, b, total, window):
+    """Return `add_pairs` of bytes and signed bytes in int16, which must hold the sums."""
+
+    def emit(context, builder, signature, arguments):
+        if not _on_x86(builder):
+            wide = _vector(types.int16, a.lanes)
+            products = builder.mul(builder.zext(arguments[0], wide), builder.sext(arguments[1], wide))
+            even, odd = (_arranged(builder, products, products, range(k, a.lanes, 2)) for k in (0, 1))
+            return builder.add(builder.add(even, odd), arguments[2])
+        lanes = window.literal_value
+        kind = _vector(types.uint8, lanes)
+        function = ir.FunctionType(_vector(types.int16, lanes // 2), [kind, kind])
+        multiply = builder.module.declare_intrinsic(_BYTE_PRODUCTS[lanes], fnty=function)
+        pieces = [
+            builder.call(multiply, [_arranged(builder, each, each, range(k, k + lanes)) for each in arguments[:2]])
+            for k in range(0, a.lanes, lanes)
+        ]
+        return builder.add(_joined(builder, pieces), arguments[2])
+
+    return total(a, b, total, window), emit
 
 
 @intrinsic
@@ -261,21 +345,28 @@ def halves_added(typing_context, vector):
 
 
 @intrinsic
-def bytes_of(typing_context, totals, precision):
-    """Return 32-bit totals in units of 2**-precision rounded half up, and clamped to a byte, as `rounded` does."""
-    kind = Vector(types.uint8, totals.lanes)
+def shifted(typing_context, totals, precision):
+    """Return totals in units of 2**-precision rounded half up, as `rounded` does, and not yet clamped."""
 
     def emit(context, builder, signature, arguments):
-        total, shift = arguments[0], builder.trunc(arguments[1], INT32)
-        half = builder.lshr(builder.shl(INT32(1), shift), INT32(1))
-        level = builder.add(total, _spread(builder, half, kind.lanes))
-        level = builder.ashr(level, _spread(builder, shift, kind.lanes))
-        for relation, limit in ((">", 0), ("<", 255)):
-            bound = ir.Constant(total.type, [limit] * kind.lanes)
-            level = builder.select(builder.icmp_signed(relation, level, bound), level, bound)
-        return builder.trunc(level, _vector(kind.element, kind.lanes))
+        total = arguments[0]
+        shift = builder.trunc(arguments[1], total.type.element)
+        half = builder.lshr(builder.shl(total.type.element(1), shift), total.type.element(1))
+        total = builder.add(total, _spread(builder, half, totals.lanes))
+        return builder.ashr(total, _spread(builder, shift, totals.lanes))
 
-    return kind(totals, precision), emit
+    return totals(totals, precision), emit
+
+
+@intrinsic
+def bytes_of(typing_context, levels):
+    """Return integers clamped to a byte, in their order."""
+    kind = Vector(types.uint8, levels.lanes)
+
+    def emit(context, builder, signature, arguments):
+        return builder.trunc(_clamped(builder, arguments[0], 0, 255), _vector(kind.element, kind.lanes))
+
+    return kind(levels), emit
 
 
 @intrinsic

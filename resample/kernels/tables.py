@@ -25,7 +25,26 @@ class Width(NamedTuple):
     """For bytes (groups, units, window / 2, 2): which of the window make a pair, one output's tap and the next one.
     For floats (groups, taps, 16): which of the window is an output's tap, or UNUSED."""
     weight: Array
-    """The same shape; int16 for bytes."""
+    """The same shape; of the type of the weights of the taps."""
+
+
+@lru_cache(maxsize=128)
+def narrowed(taps: Taps) -> Taps | None:
+    """Return the table with int8 weights, where that changes no weight and 16 bits hold all sums, else None.
+
+    It is so where weights are some eighths or thirty-seconds: bilinear to twice or half the size, say.
+    """
+    used = np.where(np.arange(taps.n_taps) < taps.length[:, None], taps.weight, 0).astype(np.int64)
+    shift = 0
+    while shift < taps.precision and not (used & (2 << shift) - 1).any():
+        shift += 1
+    used >>= shift
+    precision = taps.precision - shift
+    highest = 255 * np.maximum(used, 0).sum(axis=1).max() + (1 << precision >> 1)
+    lowest = 255 * np.minimum(used, 0).sum(axis=1).min()
+    if np.abs(used).max() > 127 or highest >= 1 << 15 or lowest < -(1 << 15):
+        return None
+    return Taps(taps.n_in, taps.start, taps.length, used.astype(np.int8), precision=precision)
 
 
 @lru_cache(maxsize=128)
@@ -56,7 +75,7 @@ def widths(taps: Taps, channels: int, window: int) -> Width | None:
     base = first.min(axis=1)[:, None] + units * taps_of_unit * channels
     base = np.minimum(base, taps.n_in * channels - window)
     source = np.zeros((*base.shape, window // 2, 2), np.uint8)
-    weight = np.zeros(source.shape, np.int16)
+    weight = np.zeros(source.shape, taps.weight.dtype)
     for tap in range(taps.n_taps):
         unit, slot = divmod(tap, taps_of_unit)
         lanes, half = slice(slot // 2 * outputs, (slot // 2 + 1) * outputs), slot % 2
@@ -149,8 +168,8 @@ def choices(taps: Taps, size: int, window: int) -> Choice | None:
 
 @lru_cache(maxsize=128)
 def heights(taps: Taps) -> Array:
-    """Return (n_out, pairs) int32: the weights of two rows each, the first in the half that comes first in memory."""
+    """Return (n_out, pairs): the weights of two rows each as one int32 or int16, the first in the lower half."""
     used = np.arange(taps.n_taps) < taps.length[:, None]
-    weight = np.zeros((taps.n_out, taps.n_taps + taps.n_taps % 2), np.int16)
+    weight = np.zeros((taps.n_out, taps.n_taps + taps.n_taps % 2), taps.weight.dtype)
     weight[:, : taps.n_taps] = np.where(used, taps.weight, 0)
-    return weight.view(np.int32)
+    return weight.view(np.int32 if weight.itemsize == 2 else np.int16)
