@@ -147,12 +147,15 @@ class Choice(NamedTuple):
 
 @lru_cache(maxsize=128)
 def choices(taps: Taps, size: int, window: int) -> Choice | None:
-    """Return the tables for samples of `size` bytes, or None where a window does not hold a quarter of itself."""
+    """Return the tables for samples of `size` bytes, or None where a window serves fewer than three of them.
+
+    Then they are copied as quickly one by one.
+    """
     total, row = taps.n_out * size, taps.n_in * size
     if row < window:
         return None
     for outputs in (window, window // 2, window // 4):
-        if total < outputs:
+        if total < outputs or outputs < 3 * size:
             continue
         groups = -(-total // outputs)
         at = np.minimum(np.arange(groups) * outputs, total - outputs)
