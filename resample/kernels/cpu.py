@@ -12,7 +12,7 @@ import numpy as np
 
 from resample import threads
 from resample.kernels import entry, tables
-from resample.kernels.sizes import BLOCK, SHORT_INNER
+from resample.kernels.sizes import BLOCK, SHORT_INNER, VECTOR
 from resample.taps import Taps
 
 Shape = tuple[int, ...]
@@ -114,25 +114,27 @@ def _sums(rows: _Rows, dtype: DType, across: tuple[tables.Width, int] | None, al
     weights = [table.weight for table in (across and across[0], along) if table]
     weight = weights[0].dtype.name
     kernel, pair = _CONTRACTS[weight]
-    widths, heights = (*_PLACES * 2, "uint8*", f"{weight}*", *_NUMBER * 4), (*_PLACES * 2, pair, *_NUMBER * 2)
+    widths, heights = (*_PLACES * 2, "uint8*", f"{weight}*", *_NUMBER * 5), (*_PLACES * 2, pair, *_NUMBER * 2)
     types = (*(f"{dtype.name}*",) * 3, *_PLACES, *widths, *heights, *_NUMBER * 8)
     call = entry.kernel("rows", kernel.format(window()), types)
-    fixed, weighted, depth = [0] * 13, None, 2
+    fixed, weighted, depth = [0] * 14, None, 2
     if across is not None:
         width, precision = across
-        fixed[:8] = [*map(entry.address, width[1:]), *width.base.shape, width.outputs, precision]
+        fixed[:9] = [*map(entry.address, width[2:]), *width.base.shape, width.taps, width.outputs, precision]
     if along is not None:
         weighted = tables.heights(along) if dtype == np.uint8 else along.weight
-        fixed[8:11] = map(entry.address, (along.start, along.length, weighted))
-        fixed[11:] = weighted.shape[1], along.precision
+        fixed[9:12] = map(entry.address, (along.start, along.length, weighted))
+        fixed[12:] = weighted.shape[1], along.precision
         depth = along.n_taps + 1
     pitch = -(-rows.row_out // BLOCK) * BLOCK + BLOCK
     fixed += [*rows[2:], pitch, depth]
 
     def band(dst: int, src: int, low: int, high: int, keep: object = (across, along, weighted)) -> None:
-        ring = np.empty(depth * pitch if across else 0, dtype)
+        # vectors of a ring that begins between cache lines would each touch two of them
+        ring = np.empty(depth * pitch + VECTOR if across else 0, dtype)
+        begin = -(-entry.address(ring) // VECTOR) * VECTOR
         place = np.empty(depth, np.int64)
-        call(dst, src, entry.address(ring), entry.address(place), *fixed, low, high)
+        call(dst, src, begin, entry.address(place), *fixed, low, high)
 
     length = rows.planes * rows.n_out
     return Pass(rows.shape, band, length, length * rows.row_out * dtype.itemsize // FAST_BYTES)

@@ -47,7 +47,7 @@ def _contract(along_width, along_height):
 
     def contract(
         dst, src, ring, place,
-        at, base, index, weight, groups, units, outputs, precision,
+        at, base, index, weight, groups, units, taps, outputs, precision,
         start, length, weights, n_weights, height_precision,
         n_in, n_out, row_in, row_out, pitch, depth, low, high,
     ):  # fmt: skip
@@ -68,7 +68,7 @@ def _contract(along_width, along_height):
                     next = source + (o + 1) * row_in if q + 1 < high else source + o * row_in
                     along_width(
                         ring, 0, pitch, src, source + o * row_in, next,
-                        at, base, index, weight, groups, units, outputs, precision,
+                        at, base, index, weight, groups, units, taps, outputs, precision,
                     )  # fmt: skip
                 ready = (q - low) % 2 * pitch
                 for i in range(row_out):
@@ -84,7 +84,7 @@ def _contract(along_width, along_height):
                     along_width(
                         ring, done % depth * pitch, next % depth * pitch, src,
                         source + done * row_in, source + next * row_in,
-                        at, base, index, weight, groups, units, outputs, precision,
+                        at, base, index, weight, groups, units, taps, outputs, precision,
                     )  # fmt: skip
                     done += 2
             for k in range(length[o] + 1):
@@ -168,7 +168,9 @@ def _contract_bytes(window, sums):
                     store(dst, to, bytes_of(shifted(halves_added(eighth), precision)))
 
     @register_jitable
-    def along_width(dst, to, to_next, src, source, next, at, base, index, weight, groups, units, outputs, precision):
+    def along_width(
+        dst, to, to_next, src, source, next, at, base, index, weight, groups, units, taps, outputs, precision
+    ):  # fmt: skip
         for g in range(groups):
             total = spread(kind(0), pairs_of_window)
             total_next = total
@@ -198,20 +200,21 @@ contract_wide_16, contract_narrow_16 = _contract_bytes(16, _wide_sums(16)), _con
 
 @register_jitable
 def _floats_along_width(
-    dst, to, to_next, src, source, next, at, base, index, weight, groups, taps, outputs, precision
+    dst, to, to_next, src, source, next, at, base, index, weight, groups, units, taps, outputs, precision
 ):  # fmt: skip
-    """Sum float32 of two rows; a unit is one tap of 16 outputs, chosen from 32 neighbours."""
+    """Sum float32 of two rows, 16 outputs at a time; the taps of a unit are chosen from the same 32 neighbours."""
     for g in range(groups):
         total = spread(types.float32(-0.0), 16)
         total_next = total
-        for k in range(taps):
-            u = g * taps + second_first(k, taps)
-            lanes, weights = load(index, u * 16, 16), load(weight, u * 16, 16)
+        for u in range(g * units, g * units + units):
             place, place_next = source + base[u], next + base[u]
-            chosen = choose_floats(load(src, place, 16), load(src, place + 16, 16), lanes)
-            chosen_next = choose_floats(load(src, place_next, 16), load(src, place_next + 16, 16), lanes)
-            total = where_used(lanes, add_products(chosen, weights, total), total)
-            total_next = where_used(lanes, add_products(chosen_next, weights, total_next), total_next)
+            low, high = load(src, place, 16), load(src, place + 16, 16)
+            low_next, high_next = load(src, place_next, 16), load(src, place_next + 16, 16)
+            for k in range(u * taps, u * taps + taps):
+                lanes, weights = load(index, k * 16, 16), load(weight, k * 16, 16)
+                chosen, chosen_next = choose_floats(low, high, lanes), choose_floats(low_next, high_next, lanes)
+                total = where_used(lanes, add_products(chosen, weights, total), total)
+                total_next = where_used(lanes, add_products(chosen_next, weights, total_next), total_next)
         store(dst, to + at[g], total)
         store(dst, to_next + at[g], total_next)
 

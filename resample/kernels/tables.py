@@ -13,17 +13,19 @@ from resample.taps import Taps
 
 
 class Width(NamedTuple):
-    """How `rows` resamples a row: groups of outputs, and units of taps within a group."""
+    """How `rows` resamples a row: groups of outputs, and units of taps within a group that share a window."""
 
     outputs: int
     """Values that a group writes: of bytes window / 2, / 4, / 8 or / 16, of floats 16."""
+    taps: int
+    """Taps of a unit."""
     at: Array
     """(groups,) where in the output row; what a group writes beyond the next one's beginning is written again."""
     base: Array
     """(groups, units) where in the source row a window begins."""
     source: Array
     """For bytes (groups, units, window / 2, 2): which of the window make a pair, one output's tap and the next one.
-    For floats (groups, taps, 16): which of the window is an output's tap, or UNUSED."""
+    For floats (groups, units, taps, 16): which of the window is an output's tap, or UNUSED."""
     weight: Array
     """The same shape; of the type of the weights of the taps."""
 
@@ -85,28 +87,42 @@ def widths(taps: Taps, channels: int, window: int) -> Width | None:
         )  # the lanes that the next group writes again may be beyond
         source[:, unit, lanes, half] = np.where(used, offset, 0)
         weight[:, unit, lanes, half] = np.where(used, taps.weight[pixel, tap], 0)
-    return Width(outputs, at, base, source, weight)
+    return Width(outputs, taps_of_unit, at, base, source, weight)
 
 
 @lru_cache(maxsize=128)
 def float_widths(taps: Taps, channels: int) -> Width | None:
-    """Return the tables for rows of float32: a unit is one tap of up to 16 outputs that lie within 32 neighbours."""
+    """Return the tables for rows of float32, 16 outputs a group, or None where the row is shorter than a window.
+
+    A window is 32 neighbours. Loading it costs about as much as the two or three taps that may share it; the more do,
+    the closer must the outputs of a group lie. Taps come in the order in which `simd.second_first` sums them.
+    """
     row = taps.n_in * channels
     if row < 32:
         return None
     first = _first(taps, channels)
-    at = _packed(first, 16, 32)
-    if at is None:
+    fits = []
+    for taps_of_unit in range(1, min(taps.n_taps, 31 // channels + 1) + 1):
+        at = _packed(first, 16, 32 - (taps_of_unit - 1) * channels)
+        if at is not None:
+            units = -(-taps.n_taps // taps_of_unit)
+            fits.append((len(at) * units * (4 + 3 * taps_of_unit), taps_of_unit, units, at))
+    if not fits:
         return None
+    _, taps_of_unit, units, at = min(fits, key=lambda fit: fit[0])
     lane = np.minimum(at[:, None] + np.arange(16), len(first) - 1)
-    pixel = (lane // channels)[:, None]
-    tap = np.arange(taps.n_taps)
-    base = np.minimum(first[lane].min(axis=1)[:, None] + tap * channels, row - 32)
-    offset = first[lane][:, None] + (tap * channels - base)[..., None]  # (groups, taps, 16)
-    used = (tap[:, None] < taps.length[pixel]) & (offset < 32)
+    pixel, first = lane // channels, first[lane]
+    order = np.arange(units * taps_of_unit).reshape(units, taps_of_unit)
+    if taps.n_taps > 1:
+        order = np.where(order < 2, order ^ 1, order)
+    base = first.min(axis=1)[:, None] + order.min(axis=1) * channels
+    base = np.minimum(base, row - 32)
+    offset = first[:, None, None] + order[..., None] * channels - base[..., None, None]  # (groups, units, taps, 16)
+    used = (order[..., None] < taps.length[pixel][:, None, None]) & (offset < 32)
     source = np.where(used, offset, UNUSED).astype(np.uint8)
-    weight = np.where(used, taps.weight[pixel, tap[:, None]], 0).astype(np.float32)
-    return Width(16, at, base, source, weight)
+    tap = np.minimum(order, taps.n_taps - 1)[..., None]
+    weight = np.where(used, taps.weight[pixel[:, None, None], tap], 0).astype(np.float32)
+    return Width(16, taps_of_unit, at, base, source, weight)
 
 
 def _first(taps: Taps, channels: int) -> Array:
