@@ -30,7 +30,7 @@ def apply(src: Array, tables: Mapping[int, Taps], out: Array | None = None) -> A
     for step in passes:
         dst = out if out is not None and step is passes[-1] else np.empty(step.shape, src.dtype)
         if dst.size:
-            threads.in_bands(partial(step.band, address(dst), address(src)), step.length, step.cost)
+            threads.in_bands(partial(step.band, address(dst), address(src)), step.length, step.cost, (dst, src))
         src = dst
     return src
 

@@ -309,7 +309,7 @@ CHUNK = 1024  # sums of a phase and channel that are kept until they are written
 
 
 class Phases(NamedTuple):
-    """Where samples go, and the tables of `kernels.phases.correlate_*`, whose words these are."""
+    """Where samples go, and the tables of `kernels.convolution.correlate_*`, whose words these are."""
 
     before: Triple
     """How many zeros stand before each axis."""
@@ -399,7 +399,8 @@ def _correlate(result: Array, samples: Array, weights: Array, bias: Array, shape
         arrays = (result, padded, weights, bias, scratch, totals, *tables)
         kernel(*map(entry.address, arrays), *numbers, low, high)
 
-    threads.in_bands(work, items, result.size * max(1, phases.place.size // math.prod(shape.stride) // 16))
+    cost = result.size * max(1, phases.place.size // math.prod(shape.stride) // 16)
+    threads.in_bands(work, items, cost, (result, padded, weights, bias, tables))
 
 
 PRODUCTS = 1 << 20  # bytes of products at a time, which stay in L2; at least one image and output channel
@@ -427,7 +428,7 @@ def _gather(result: Array, samples: Array, weights: Array, bias: Array, shape: S
             np.matmul(factor.reshape(shape.in_channels, -1).T, some.reshape(shape.in_channels, -1), out=products)
         arrays = (target, products, bias[group * out_channels + channel :], *tables)
         work = partial(kernel, *map(entry.address, arrays), *target.shape[:2], result.strides[0] // result.itemsize)
-        threads.in_bands(work, math.prod(target.shape[:4]), target.size * weights.shape[-1])
+        threads.in_bands(work, math.prod(target.shape[:4]), target.size * weights.shape[-1], arrays)
 
 
 def _tables(*triples: Triple) -> tuple[Array, ...]:

@@ -196,13 +196,14 @@ def _windows(n: int, kernel: int, stride: int, padding: int, dilation: int, ceil
 
 
 def _find(maxima: Array, indices: Array, src: Array, extent: Array, inner: int) -> None:
-    """Write the maxima of the windows of `src` and their indices; `extent` as in `kernels/windows.py`."""
+    """Write the maxima of the windows of `src` and their indices; `extent` as in `kernels/pooling.py`."""
     if maxima.size == 0:
         return
     least = np.array([-np.inf if src.dtype.kind == "f" else np.iinfo(src.dtype).min], src.dtype)
     value = f"{src.dtype.name}*"
     types = (value, "int64*", value, value, "int64*", "int64", "int64")
-    arguments = [entry.address(array) for array in (maxima, indices, src, least, extent)]
+    arrays = (maxima, indices, src, least, extent)
+    arguments = [entry.address(array) for array in arrays]
     if inner == 1:
         kernel = entry.kernel("pooling", "max_planes", types)
     else:
@@ -210,7 +211,8 @@ def _find(maxima: Array, indices: Array, src: Array, extent: Array, inner: int) 
         arguments.append(inner)
     width = int(extent[1, 2])
     cost = maxima.size * math.prod(extent[2].tolist())
-    threads.in_bands(lambda low, high: kernel(*arguments, low, high), maxima.size // (width * inner), cost)
+    rows = maxima.size // (width * inner)
+    threads.in_bands(lambda low, high: kernel(*arguments, low, high), rows, cost, arrays)
 
 
 def _max_unpool(
@@ -275,14 +277,15 @@ def _place(dst: Array, src: Array, index: Array, out: tuple[int, ...], inner: in
     invalid = np.zeros(planes, np.int64)
     unit = f"uint{8 * src.itemsize}*"
     types = (unit, unit, "int64*", "int64*", *("int64",) * 4)
-    arguments = [entry.address(array) for array in (dst, src, index, invalid)]
+    arrays = (dst, src, index, invalid)
+    arguments = [entry.address(array) for array in arrays]
     arguments += [plane, src.size // planes]
     if inner == 1:
         kernel, bands = entry.kernel("pooling", "place_planes", types), planes
     else:
         kernel, bands = entry.kernel("pooling", "place_channels", (*types, "int64", "int64")), inner
         arguments += [inner, planes // inner]
-    threads.in_bands(lambda low, high: kernel(*arguments, low, high), bands, dst.size)
+    threads.in_bands(lambda low, high: kernel(*arguments, low, high), bands, dst.size, arrays)
     if invalid.any():
         wrong = index[(index < 0) | (index >= plane)][0]
         raise RuntimeError(

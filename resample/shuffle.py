@@ -124,4 +124,5 @@ def _rearrange(dst: Array, src: Array, order: tuple[int, ...]) -> None:
     types = (pointer, pointer, "int64*", "int64*", "int64*", "int64", "int64")
     kernel = entry.kernel("shuffle", "rearrange", types)
     places = [entry.address(array) for array in (dst, src, *tables)]
-    threads.in_bands(lambda low, high: kernel(*places, low, high), math.prod(src.shape[:4]), src.size)
+    rows = math.prod(src.shape[:4])
+    threads.in_bands(lambda low, high: kernel(*places, low, high), rows, src.size, (dst, src, tables))

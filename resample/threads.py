@@ -54,28 +54,81 @@ def set_num_threads(count: int) -> None:
         _count, _pool = count, None
 
 
-def in_bands(work: Callable[[int, int], None], length: int, cost: int) -> None:
+def in_bands(work: Callable[[int, int], None], length: int, cost: int, owners: object) -> None:
     """Call `work(low, high)` on bands that cover `range(length)`, side by side where `cost` justifies it.
 
     `cost` is the number of values that the whole call computes; below GRAIN a thread, waking it costs more than it
-    does.
+    does. `owners` are the arrays whose addresses `work` holds: they live until it has ended, come what may.
     """
     bands = max(1, min(get_num_threads(), length, cost // GRAIN))
     if bands == 1:
         work(0, length)
         return
-    from concurrent.futures import wait
-
     edges = [length * band // bands for band in range(bands + 1)]
-    pool = _shared_pool()
-    others = [pool.submit(work, low, high) for low, high in pairwise(edges[1:])]
+    job = _Job(work, list(pairwise(edges)), owners)
     try:
-        work(edges[0], edges[1])
+        _ask_for_help(job, bands - 1)
+        job.do_bands()
     finally:
-        # whatever happens here, the others must not outlive the arrays that they work on
-        wait(others)
-    for other in others:
-        other.result()
+        # after an interruption too the others must not go on to write what the caller has back
+        job.end()
+
+
+class _Job:
+    """Bands that the caller and threads of the pool take, one after the other, until none is left."""
+
+    def __init__(self, work: Callable[[int, int], None], bands: list[tuple[int, int]], owners: object) -> None:
+        self.work = work
+        self.bands = bands
+        self.owners = owners
+        self.helping = 0
+        self.error: BaseException | None = None
+        self.changed = threading.Condition()
+
+    def do_bands(self) -> None:
+        while True:
+            with self.changed:
+                if not self.bands:
+                    return
+                band = self.bands.pop()
+            self.work(*band)
+
+    def help(self) -> None:
+        """Do bands in a thread of the pool."""
+        with self.changed:
+            self.helping += 1
+        try:
+            self.do_bands()
+        except BaseException as error:
+            self.error = error
+        finally:
+            with self.changed:
+                self.helping -= 1
+                self.changed.notify_all()
+
+    def end(self) -> None:
+        """Wait until no thread is at work, and raise what a band or a signal meanwhile raised."""
+        interruption = None
+        while True:
+            try:
+                with self.changed:
+                    self.bands.clear()
+                    while self.helping:
+                        self.changed.wait()
+                break
+            except KeyboardInterrupt as error:
+                interruption = error
+        if interruption or self.error:
+            raise interruption or self.error  # type: ignore[misc]
+
+
+def _ask_for_help(job: _Job, threads: int) -> None:
+    try:
+        pool = _shared_pool()
+        for _ in range(threads):
+            pool.submit(job.help)
+    except RuntimeError:
+        pass  # the interpreter is about to end and starts no threads: the caller does all bands
 
 
 def _shared_pool() -> ThreadPoolExecutor:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -64,10 +66,10 @@ def test_large_calls_are_split_and_small_are_not(monkeypatch: pytest.MonkeyPatch
 
     bands: list[tuple[int, int]] = []
     monkeypatch.setattr(threads, "_count", 4)
-    threads.in_bands(lambda low, high: bands.append((low, high)), 100, threads.GRAIN * 100)
+    threads.in_bands(lambda low, high: bands.append((low, high)), 100, threads.GRAIN * 100, None)
     assert sorted(bands) == [(0, 25), (25, 50), (50, 75), (75, 100)]
     bands.clear()
-    threads.in_bands(lambda low, high: bands.append((low, high)), 100, threads.GRAIN - 1)
+    threads.in_bands(lambda low, high: bands.append((low, high)), 100, threads.GRAIN - 1, None)
     assert bands == [(0, 100)]
 
 
@@ -80,7 +82,65 @@ def test_an_error_in_a_band_reaches_the_caller(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(threads, "_count", 2)
     with pytest.raises(MemoryError):
-        threads.in_bands(fail, 100, threads.GRAIN * 100)
+        threads.in_bands(fail, 100, threads.GRAIN * 100, None)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+def test_an_interruption_waits_for_the_other_bands(error: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
+    """They write into arrays that the caller has back afterwards, or that are gone."""
+    from resample import threads
+
+    caller, other_began = threading.current_thread(), threading.Event()
+    ended: list[int] = []
+
+    def work(low: int, high: int) -> None:
+        if threading.current_thread() is caller:
+            assert other_began.wait(60)
+            raise error
+        other_began.set()
+        time.sleep(0.3)
+        ended.append(low)
+
+    monkeypatch.setattr(threads, "_count", 2)
+    with pytest.raises(error):
+        threads.in_bands(work, 100, threads.GRAIN * 100, None)
+    assert len(ended) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_interruptions_at_any_moment() -> None:
+    """After one the caller may use `out`: nobody writes there any more."""
+    code = """
+import signal, threading, time, numpy as np, resample
+resample.set_num_threads(3)
+image, out = np.full((700, 700, 3), 200, np.uint8), np.zeros((1400, 1400, 3), np.uint8)
+resample.resize(image, (1400, 1400), mode="bicubic", out=out)
+for k in range(40):
+    signal.setitimer(signal.ITIMER_REAL, 0.0002 + 0.0002 * k)
+    try:
+        while True:
+            resample.resize(image, (1400, 1400), mode="bicubic", out=out)
+    except KeyboardInterrupt:
+        out[:] = 0
+        time.sleep(0.005)
+        assert not out.any()
+print("done")
+"""
+    handler = "import signal\nsignal.signal(signal.SIGALRM, signal.default_int_handler)\n"
+    assert in_new_process(handler + code) == "done"
+
+
+@pytest.mark.parametrize("warm", [True, False])
+def test_when_the_interpreter_ends(warm: bool) -> None:
+    """Threads cannot be started any more then, so the caller works alone."""
+    code = """
+import atexit, numpy as np, resample
+resample.set_num_threads(2)
+image = np.zeros((700, 700, 3), np.uint8)
+atexit.register(lambda: print(resample.resize(image, (1400, 1400)).shape))
+"""
+    work = "resample.resize(image, (1400, 1400))\n" if warm else ""
+    assert in_new_process(code + work) == "(1400, 1400, 3)"
 
 
 def test_many_python_threads_at_once() -> None:
