@@ -18,7 +18,7 @@ from resample.taps import Taps
 def apply(src: Array, tables: Mapping[int, Taps], out: Array | None = None) -> Array:
     """Return `src` with each axis in `tables` resampled, the last axis first.
 
-    `src` and `out` are C-contiguous; `out` is written if given, else a new array is returned. Between two axes, values
+    `src` and `out` are C-contiguous; `out` is written if given, else a new array is returned. Between two axes, sums
     are rounded to the dtype of `src`, which is what torch does.
     """
     passes = planned(src.shape, src.dtype, tuple(tables.items()))
@@ -40,7 +40,7 @@ def planned(shape: tuple[int, ...], dtype: np.dtype[np.generic], tables: tuple[t
     """Return the passes of `apply`, kept for the next array of this shape.
 
     Two neighbouring axes go at once where a kernel takes both, so that what lies between them never reaches memory;
-    copies go all at once.
+    copies and means go all at once.
     """
     axes, passes = dict(tables), []
     while axes:
@@ -48,6 +48,9 @@ def planned(shape: tuple[int, ...], dtype: np.dtype[np.generic], tables: tuple[t
         if axes[last].selects:
             some = {axis: taps for axis, taps in axes.items() if taps.selects}
             step = cpu.copy_pass(shape, dtype, some)
+        elif axes[last].averages:
+            some = axes
+            step = cpu.mean_pass(shape, dtype, axes)
         else:
             some = {axis: axes[axis] for axis in (last - 1, last) if axis in axes}
             fast = cpu.fast_pass(shape, dtype, some)

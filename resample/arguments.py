@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -36,3 +37,13 @@ def per_axis(name: str, value: Any, axes: int) -> tuple[int, ...]:
     if len(values) not in (1, axes):
         raise RuntimeError(f"{name} must be one int or {axes}, one for each spatial axis, got {value!r}")
     return tuple(integer(name, each, "an int or a sequence of ints") for each in values) * (axes // len(values))
+
+
+def check_addressable(shape: Sequence[int], dtype: np.dtype[Any]) -> None:
+    """Refuse the shape of a result that no memory could hold.
+
+    Raises:
+        RuntimeError: it has 2**63 bytes or more.
+    """
+    if math.prod(shape) * dtype.itemsize >= 1 << 63:
+        raise RuntimeError(f"the result must have less than 2**63 bytes, got shape {tuple(shape)} of {dtype}")

@@ -27,7 +27,7 @@ def borrowed(name: str, array: Any) -> tuple[Array, GiveBack]:
         ValueError: `array` is on another device, or its library does not export it (it requires a gradient, say).
     """
     if isinstance(array, np.ndarray):
-        return array, _unchanged
+        return np.asarray(array), _unchanged  # a matrix would not take the shapes that we need
     if hasattr(array, "__dlpack__") and hasattr(array, "__dlpack_device__"):
         device = array.__dlpack_device__()
         if device[0] not in _CPU_DEVICES:
@@ -51,11 +51,12 @@ def _unchanged(result: Array) -> Array:
 
 def _importer(array: Any) -> GiveBack:
     if hasattr(array, "__array_namespace__"):
-        namespace = array.__array_namespace__()
+        namespaces = [array.__array_namespace__()]
     else:
-        namespace = sys.modules[type(array).__module__.partition(".")[0]]
-    importer: GiveBack = getattr(namespace, "from_dlpack", _unchanged)
-    return importer
+        # of a subclass too
+        namespaces = [sys.modules.get(kind.__module__.partition(".")[0]) for kind in type(array).__mro__]
+    importers = (getattr(namespace, "from_dlpack", None) for namespace in namespaces)
+    return next((importer for importer in importers if importer), _unchanged)
 
 
 def _has_buffer(array: Any) -> bool:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from resample import threads
-from resample.arguments import Ints, integer, per_axis
+from resample.arguments import Ints, check_addressable, integer, per_axis
 from resample.arrays import Array, borrowed
 from resample.kernels import entry
 from resample.kernels.sizes import VECTOR
@@ -153,6 +153,7 @@ def _conv_transpose(
     _check_shapes(axes, array, kernel, biases, groups)
     sizes = _output_size(array.shape[-axes:], kernel.shape[2:], steps)
     _check_dtypes(array, kernel, biases)
+    check_addressable((*array.shape[:-axes], *sizes), array.dtype)
     batch = array if array.ndim == axes + 2 else array[np.newaxis]
     result = convolved(batch, kernel, biases, steps, groups, sizes)
     return give_back(result if array.ndim == axes + 2 else result[0])
@@ -177,8 +178,8 @@ def _steps(axes: int, stride: Ints, padding: Ints, output_padding: Ints, dilatio
 
 
 def _check_least(name: str, values: tuple[int, ...], least: int) -> None:
-    if min(values, default=least) < least:
-        raise RuntimeError(f"{name} must be at least {least}, got {values}")
+    if not all(least <= value < 1 << 31 for value in values):
+        raise RuntimeError(f"{name} must be from {least} to 2**31 - 1, got {values}")
 
 
 def _check_shapes(axes: int, input: Array, weight: Array, bias: Array | None, groups: int) -> None:

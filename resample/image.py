@@ -105,6 +105,8 @@ def resize(
     if picture.is_picture(image):
         if out is not None:
             raise TypeError("out must be None for a PIL image: its result is always a new one")
+        if 0 in image.size:
+            raise ValueError(f"image must have at least one pixel, got {image.height} x {image.width}")
         call = _checked((image.height, image.width), size, scale, mode, align_corners, antialias)
         return _resize_picture(image, call, alpha)
     array, give_back = picture.borrowed_pixels(image)
@@ -134,6 +136,8 @@ def _checked(
     factors: tuple[float, float] | tuple[None, None] = (None, None)
     if scale is not None:
         vertical, horizontal = factors = _pair("scale", scale, _factor)
+        if max(height * vertical, width * horizontal) >= 1 << 31:
+            raise ValueError(f"scale={scale!r} makes a side of {height} x {width} longer than 2**31")
         wanted = (int(height * vertical), int(width * horizontal))
         if min(wanted) < 1:
             raise ValueError(f"scale={scale!r} leaves no pixel of {height} x {width}: each side must keep at least 1")
@@ -167,15 +171,19 @@ def _length(name: str, value: Any) -> int:
 def _factor(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"{name} must be a number or a pair of numbers, (height, width), got {value!r}")
-    if not (math.isfinite(value) and value > 0):
+    try:
+        factor = float(value)
+    except OverflowError:
+        factor = math.inf
+    if not (math.isfinite(factor) and factor > 0):
         raise ValueError(f"{name} must be positive and finite, got {value!r}")
-    return float(value)
+    return factor
 
 
 def _check_out(out: Any, image: Array, call: _Call) -> None:
     shape = (*call.size, *image.shape[2:])
-    if not isinstance(out, np.ndarray):
-        raise TypeError(f"out must be a NumPy array, got {type(out).__name__}")
+    if type(out) is not np.ndarray:
+        raise TypeError(f"out must be a NumPy array (and no subclass), got {type(out).__name__}")
     if out.shape != shape or out.dtype != image.dtype:
         raise ValueError(f"out must have shape {shape} and dtype {image.dtype}, got {out.shape} and {out.dtype}")
     if not out.flags.writeable:
@@ -190,7 +198,7 @@ def _resize_array(array: Array, call: _Call, out: Array | None = None) -> Array:
     own = dtype.name in MODES[call.mode].dtypes and not (dtype == np.float16 and call.antialias)
     if own or (MODES[call.mode].copies and not dtype.hasobject):
         result = resampled(planes(array), *call, out=None if out is None else planes(out))
-        return pixels_of(result, array.ndim) if out is None else out
+        return pixels_of(result, array.ndim).astype(dtype, copy=False) if out is None else out
     wide = picture.widened(array)
     result = picture.rounded(pixels_of(resampled(planes(wide), *call), array.ndim), dtype)
     if out is None:

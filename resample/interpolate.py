@@ -11,7 +11,7 @@ import numpy as np
 
 from resample import coordinates, filters, taps
 from resample.apply import apply
-from resample.arguments import integer
+from resample.arguments import check_addressable, integer
 from resample.arrays import Array, borrowed, is_channels_last, memory_order
 from resample.filters import Filter
 from resample.taps import Taps
@@ -53,7 +53,7 @@ def _nearest_exact(axis: Axis) -> Taps:
 
 
 def _area(axis: Axis) -> Taps:
-    return taps.averaging(axis.n_in, axis.n_out, axis.precise)
+    return taps.averaging(axis.n_in, axis.n_out)
 
 
 def _filtered(axis: Axis) -> Taps | None:
@@ -155,7 +155,7 @@ def interpolate(
     Raises:
         TypeError: an argument of a type that is not listed.
         ValueError: arguments that exclude each other or of the wrong length.
-        RuntimeError: a size, of the input or computed, less than 1, or no channels.
+        RuntimeError: a size, of the input or computed, less than 1, a result that no memory could hold, or no channels.
         NotImplementedError: a mode or dtype that is not listed for this number of axes.
     """
     array, give_back = borrowed("input", input)
@@ -163,6 +163,7 @@ def interpolate(
     _check_mode(array, mode, align_corners, antialias)
     _check_sizes(array, sizes, mode)
     _check_dtype(array, sizes, mode, antialias)
+    check_addressable((*array.shape[:2], *sizes), array.dtype)
     return give_back(resampled(array, sizes, factors, mode, bool(align_corners), bool(antialias)))
 
 
@@ -242,11 +243,15 @@ def _sizes(
 ) -> tuple[tuple[int, ...], tuple[float | None, ...]]:
     """Return the output size and the factor that sets the coordinates, or None, of each spatial axis."""
     spatial = max(input.ndim - 2, 0)
+    if not isinstance(mode, str):
+        raise NotImplementedError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
     if mode in MODES and not MODES[mode].aligns and align_corners is not None:
         allowed = ", ".join(name for name, row in MODES.items() if row.aligns)
         raise ValueError(
             f"align_corners must be None for mode {mode!r}, got {align_corners!r}; modes with it: {allowed}"
         )
+    if not (align_corners is None or isinstance(align_corners, (bool, np.bool_))):
+        raise TypeError(f"align_corners must be a bool or None, got {align_corners!r}")
     if (size is None) == (scale_factor is None):
         raise ValueError(f"exactly one of size and scale_factor must be given, got {size!r} and {scale_factor!r}")
     if size is not None:
@@ -302,7 +307,7 @@ def _check_sizes(input: Array, sizes: tuple[int, ...], mode: str) -> None:
             f"input and output sizes must be at least 1 (output of mode 'area': 0), got input {input.shape[2:]} "
             f"and output {sizes}"
         )
-    if input.shape[1] == 0 and mode != "area":
+    if input.shape[1] == 0 and (mode != "area" or len(sizes) == 3):
         raise RuntimeError(f"input must have at least one channel, got shape {input.shape}")
 
 

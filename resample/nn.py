@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from resample import functional as F
-from resample.arguments import Ints
+from resample.arguments import Ints, integer
 from resample.arrays import Array, borrowed
 from resample.rounding import fma
 
@@ -219,6 +219,8 @@ class _ConvTranspose:
         *,
         seed: int | None = None,
     ) -> None:
+        if seed is not None:
+            seed = integer("seed", seed, "an int or None")
         if device not in (None, "cpu"):
             raise ValueError(f"device must be None or 'cpu', got {device!r}")
         if groups <= 0:
@@ -240,6 +242,8 @@ class _ConvTranspose:
         self.dilation = _tuple(dilation, self._spatial)
         self.padding_mode = padding_mode
         shape = (in_channels, out_channels // groups, *self.kernel_size)
+        if min(shape) < 0:
+            raise RuntimeError(f"channels and kernel_size must not be negative, got a weight of shape {shape}")
         self.weight, self.bias = _initial(shape, out_channels, bias, np.dtype(dtype), seed)
 
     @classmethod
@@ -261,7 +265,7 @@ class _ConvTranspose:
         Raises:
             ModuleNotFoundError: the package safetensors, of the extra "safetensors", is not installed.
             KeyError: the file has no such weight; the message lists the names that it has.
-            ValueError: the weight has another number of axes than this layer's.
+            ValueError: the weight has another number of axes than this layer's, or is not of floats that NumPy has.
         """
         from safetensors import safe_open
 
@@ -270,6 +274,9 @@ class _ConvTranspose:
             names = list(stored.keys())
             if f"{prefix}weight" not in names:
                 raise KeyError(f"{file} holds no {prefix}weight, but {', '.join(sorted(names)) or 'nothing'}")
+            dtype = stored.get_slice(f"{prefix}weight").get_dtype()
+            if dtype not in ("F16", "F32", "F64"):
+                raise ValueError(f"{prefix}weight must be of F16, F32 or F64, got {dtype} in {file}")
             weight = stored.get_tensor(f"{prefix}weight")
             bias = stored.get_tensor(f"{prefix}bias") if f"{prefix}bias" in names else None
         if weight.ndim != cls._spatial + 2:
@@ -293,8 +300,11 @@ class _ConvTranspose:
         """Take weight and bias from a mapping of arrays, torch tensors among them; they are copied.
 
         Raises:
+            TypeError: it is not a mapping, or an entry not an array.
             RuntimeError: a key is missing or not known, or an array has another shape than the layer's.
         """
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"state_dict must be a mapping, got {type(state_dict).__name__}")
         own = self.state_dict()
         missing, unknown = own.keys() - state_dict.keys(), state_dict.keys() - own.keys()
         if missing or unknown:
@@ -302,7 +312,7 @@ class _ConvTranspose:
                 f"state_dict must have the keys {', '.join(own)}; missing: {', '.join(sorted(missing)) or 'none'}, "
                 f"not known: {', '.join(sorted(unknown)) or 'none'}"
             )
-        loaded = {name: borrowed(name, state_dict[name])[0].astype(self.weight.dtype) for name in own}
+        loaded = {name: borrowed(name, _detached(state_dict[name]))[0].astype(self.weight.dtype) for name in own}
         for name, array in loaded.items():
             if array.shape != own[name].shape:
                 raise RuntimeError(f"{name} must have shape {own[name].shape}, got {array.shape}")
@@ -358,6 +368,11 @@ class _ConvTranspose:
         return f"{type(self).__name__}({text})"
 
 
+def _detached(array: Any) -> Any:
+    """Return torch's parameters without their gradients."""
+    return array.detach() if hasattr(array, "detach") else array
+
+
 class ConvTranspose1d(_ConvTranspose):
     """`conv_transpose1d` with weights of its own: torch.nn.ConvTranspose1d.
 
@@ -405,7 +420,7 @@ def _initial(
     """
     if seed is None:
         seed = int.from_bytes(os.urandom(4), "little")
-    generator = np.random.RandomState(seed)
+    generator = np.random.RandomState(seed & 0xFFFFFFFF)  # torch too takes 32 bits of it
     fan_in = max(math.prod(shape[1:]), 1)
     gain = math.sqrt(2 / (1 + math.sqrt(5) ** 2))
     # torch's arithmetic, whose last bit differs from 1 / sqrt(fan_in)

@@ -27,6 +27,10 @@ _WIDENED_TO = {
 }
 
 
+# Pillow hands out the a and b of LAB as signed bytes: with the sign flipped they are in order as unsigned ones
+_SIGNS = np.array([0, 0x80, 0x80], np.uint8)
+
+
 class Form(NamedTuple):
     """What makes an array of pixels the picture that it came from."""
 
@@ -51,6 +55,7 @@ def opened(image: Image, *, keep_indices: bool = False) -> tuple[Array, Form]:
     Palettes are looked up (to RGB, or RGBA with transparency) and mode 1 is widened to L, unless `keep_indices`: then
     operations that only choose pixels give such a picture back.
     """
+    image.load()  # before that, the palette of some formats is not yet what Pillow makes of it
     info = image.info.copy()
     palette = None
     bilevel = image.mode == "1"
@@ -61,7 +66,10 @@ def opened(image: Image, *, keep_indices: bool = False) -> tuple[Array, Form]:
         info.pop("transparency", None)
     elif bilevel:
         image = image.convert("L")
-    return np.asarray(image), Form(image.mode, info, palette, bilevel and keep_indices)
+    pixels = np.asarray(image)
+    if image.mode == "LAB":
+        pixels = pixels ^ _SIGNS
+    return pixels, Form(image.mode, info, palette, bilevel and keep_indices)
 
 
 def closed(pixels: Array, form: Form) -> Image:
@@ -70,6 +78,8 @@ def closed(pixels: Array, form: Form) -> Image:
 
     height, width = pixels.shape[:2]
     stored = "L" if form.palette else form.mode
+    if stored == "LAB":
+        pixels = pixels ^ _SIGNS
     data = np.ascontiguousarray(pixels, ">u2" if stored == "I;16B" else None)
     image = pillow.frombuffer(stored, (width, height), data, "raw", stored, 0, 1)
     if form.palette:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -72,7 +73,7 @@ def conv_transpose(
         kernel = np.repeat(kernel, groups, axis=0)
     if bias is not None:
         unit = np.iinfo(array.dtype).max if array.dtype.kind in "iu" else 1
-        bias = (borrowed("bias", bias)[0] * unit).astype(samples.dtype)
+        bias = borrowed("bias", bias)[0].astype(samples.dtype) * samples.dtype.type(unit)
         if weight_serves_all and bias.shape == (1,):
             bias = np.repeat(bias, groups)
     result = conv_transpose2d(samples, kernel, bias, stride, padding, output_padding, groups, dilation)
@@ -84,8 +85,8 @@ def _mode(pixels: Array) -> str:
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     if channels not in _PILLOW_MODES or pixels.dtype != np.uint8:
         raise ValueError(
-            f"weight must give a picture of 8 bits 1, 3 or 4 channels, or keep their number, got {channels} channels "
-            f"of {pixels.dtype}"
+            f"weight must keep the number of channels, or give 1, 3 or 4 of 8 bits, which PIL images can have; got "
+            f"{channels} of {pixels.dtype}"
         )
     return _PILLOW_MODES[channels]
 
@@ -156,10 +157,13 @@ def from_phases(images: Sequence[Any]) -> Any:
         TypeError: an image is of a type that is not listed.
         ValueError: their number is not a square, or they differ in size, mode or dtype.
     """
-    factor = round(len(images) ** 0.5)
-    if not images or factor**2 != len(images):
+    factor = math.isqrt(len(images))
+    if factor < 1 or factor**2 != len(images):
         raise ValueError(f"images must be r * r pictures for a factor r, got {len(images)}")
-    if picture.is_picture(images[0]):
+    pictures = sum(map(picture.is_picture, images))
+    if pictures not in (0, len(images)):
+        raise TypeError(f"images must be all PIL images or all arrays, got {pictures} of {len(images)} PIL images")
+    if pictures:
         opened = [picture.opened(image, keep_indices=True) for image in images]
         form = opened[0][1]
         if any(other._replace(info=form.info) != form for _, other in opened):
@@ -173,7 +177,7 @@ def from_phases(images: Sequence[Any]) -> Any:
         raise ValueError(f"images must have one shape and dtype, got {listed}")
     stacked = np.stack([planes(array)[0] for array in arrays], axis=1)  # (C, r * r, h, w)
     flat = stacked.reshape(-1, *stacked.shape[2:])
-    shuffled = pixel_shuffle(_opaque(flat), factor).view(arrays[0].dtype)
+    shuffled = pixel_shuffle(_opaque(flat), factor).view(flat.dtype).astype(arrays[0].dtype, copy=False)
     return borrowed_images[0][1](pixels_of(shuffled[None], arrays[0].ndim))
 
 

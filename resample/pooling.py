@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from resample import threads
-from resample.arguments import Ints, integer, per_axis
+from resample.arguments import Ints, check_addressable, integer, per_axis
 from resample.arrays import Array, borrowed, memory_order
 from resample.kernels import entry
 
@@ -238,6 +238,7 @@ def _max_unpool(
         raise RuntimeError(f"stride must be at least 1, got {steps}")
     out = _unpooled_size(array.shape[-axes:], kernel, steps, pads, output_size)
     _check_dtype(array, FLOATS)
+    check_addressable((*array.shape[:-axes], *out), array.dtype)
     order, inner = _order(array, axes)
     src = _dense(array, order)
     result = np.empty(_ordered((*array.shape[:-axes], *out), order), src.dtype)

@@ -29,10 +29,13 @@ class Taps:
         n_in, n_out, n_taps: samples of the input axis, of the output axis, and of the longest row.
         start: (n_out,) intp.
         length: (n_out,) intp, each at least 1 and at most n_taps.
-        weight: (n_out, n_taps), C-contiguous; float32 or float64, or int16 in units of 2**-precision.
+        weight: (n_out, n_taps), C-contiguous unless `averages`; float32 or float64, or int16 in units of
+            2**-precision; what lies beyond a row's length means nothing.
         precision: fraction bits of int16 weights; 0 for floats.
         peak: largest value that any weight took while edges were folded into it: what sets `precision` in torch.
         selects: whether each output is a copy of one sample (mode nearest); then values of any type pass unchanged.
+        averages: whether each output is the mean of its row (mode area); then the weight, 1 / length, is not used, as a
+            sum divided by its length is more exact.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Taps:
         precision: int = 0,
         peak: float = 0.0,
         selects: bool = False,
+        averages: bool = False,
     ) -> None:
         self.n_in = n_in
         self.n_out, self.n_taps = weight.shape
@@ -54,6 +58,7 @@ class Taps:
         self.precision = precision
         self.peak = peak
         self.selects = selects
+        self.averages = averages
 
 
 def selecting(index: Indices, n_in: int) -> Taps:
@@ -125,7 +130,7 @@ def antialiased(n_in: int, n_out: int, step: Any, filter: Filter) -> Taps:
     return Taps(n_in, start, length, np.ascontiguousarray(weight), peak=max(0.0, float(weight.max())))
 
 
-def averaging(n_in: int, n_out: int, dtype: np.dtype[Any]) -> Taps:
+def averaging(n_in: int, n_out: int) -> Taps:
     """Return the table of mode "area": output o is the mean of the samples that its cell touches.
 
     The cell is `[floor(o * n_in / n_out), ceil((o + 1) * n_in / n_out))`, torch's adaptive average pooling.
@@ -133,9 +138,8 @@ def averaging(n_in: int, n_out: int, dtype: np.dtype[Any]) -> Taps:
     outputs = np.arange(n_out)
     start = outputs * n_in // n_out
     length = -(-(outputs + 1) * n_in // n_out) - start
-    taps = np.arange(length.max(initial=1))
-    weight = np.where(taps < length[:, None], 1 / length[:, None], 0).astype(dtype)
-    return Taps(n_in, start, length, weight)
+    weight = np.broadcast_to(1 / length[:, None], (n_out, length.max(initial=1)))
+    return Taps(n_in, start, length, weight, averages=True)
 
 
 def quantised(taps: Taps) -> Taps:

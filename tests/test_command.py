@@ -269,12 +269,87 @@ def test_losses_are_told(call: Any) -> None:
     warning = "resample: warning: "
     for args, line in (
         (("pages.tif",), "pages.tif: has 3 frames, only the first is written"),
-        (("profile.png", "-o", "out.bmp"), "out.bmp: without the input's ICC profile, for which BMP has no room"),
+        (("profile.png", "-o", "out.bmp"), "out.bmp: without the input's ICC profile, which a BMP of RGB has not"),
         (("car.png", "-o", "out.gif"), "out.gif: GIF holds 256 colours, and alpha that is on or off: reduced to that"),
         (("key.png",), "key.png: has a transparent 16-bit gray, which is left out"),
     ):
         status, lines = call(*args, "--scale", 2)
         assert (status, len(lines), lines[0]) == (0, 2, warning + line)
+
+
+def test_what_libraries_say_of_damage_is_told(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """libtiff goes on after some errors, and only writes a line to stderr."""
+    original = ImageFile.ImageFile.load
+
+    def load(image: Any) -> Any:
+        os.write(2, b"Warning, unknown field 700\nFax4Decode: Bad code word at line 8\n")
+        return original(image)
+
+    with Image.open("car.png") as image:
+        image.save("car.bmp")
+    monkeypatch.setattr(ImageFile.ImageFile, "load", load)
+    status, lines = call("car.bmp", "--scale", 2)
+    assert (status, len(lines)) == (0, 2)
+    assert lines[0] == "resample: warning: car.bmp: is perhaps damaged: Fax4Decode: Bad code word at line 8"
+
+
+def test_transparent_gray_of_few_bits(call: Any) -> None:
+    """Pillow widens the pixels to 8 bits, but not the transparent level."""
+    levels = Image.fromarray(np.array([[0, 5, 10, 15]], np.uint8))
+    levels.save("key.png", bits=4, transparency=15)
+    content = Path("key.png").read_bytes()
+    assert b"\x04\x00" in content[24:26]  # 4 bits, gray
+    status, _ = call("key.png", "--scale", 1, "--mode", "nearest", "-o", "out.png")
+    assert status == 0
+    np.testing.assert_array_equal(pixels(Path("out.png"))[0, :, 1], [255, 255, 255, 0])
+
+
+@pytest.mark.parametrize(("kind", "words"), [("uint32", "2**31 or more"), ("int8", "signed 8-bit")])
+def test_values_that_pillow_wraps_are_refused(call: Any, kind: str, words: str) -> None:
+    values = np.array([[2, 200], [100, 255]], np.uint8).view(kind) if kind == "int8" else np.array([[1, 2**31]], kind)
+    tags = {258: values.itemsize * 8, 262: 1, 339: 2 if kind == "int8" else 1}
+    image = Image.fromarray(values.view(np.uint8 if kind == "int8" else np.int32))
+    image.save("wrapped.tif", tiffinfo=tags)
+    # Pillow writes what it would read: 32 bits are signed
+    content = Path("wrapped.tif").read_bytes()
+    if kind == "uint32":
+        content = content.replace(b"\x53\x01\x03\x00\x01\x00\x00\x00\x02", b"\x53\x01\x03\x00\x01\x00\x00\x00\x01")
+    Path("wrapped.tif").write_bytes(content)
+    assert words in refused(call, 1, "wrapped.tif", "--scale", 2)
+
+
+def test_white_at_zero(call: Any) -> None:
+    Image.fromarray(np.array([[1, 60000]], np.uint16)).save("white.tif", tiffinfo={262: 0})
+    with Image.open("white.tif") as image:
+        if image.tag_v2[262] != 0:
+            pytest.skip("this Pillow does not write it")
+    assert "white at 0" in refused(call, 1, "white.tif", "--scale", 2)
+
+
+def test_xmp_keeps_no_orientation(call: Any) -> None:
+    """EXIF's, 1, is dropped: then programs would take that of XMP."""
+    exif = Image.Exif()
+    exif[0x112] = 1
+    packet = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6" a="7"/></x:xmpmeta>'
+    for ending in ("jpg", "png", "tif", "webp"):
+        with Image.open("car.png") as image:
+            image.save("side.jpg", exif=exif, xmp=packet)
+        assert call("side.jpg", "--scale", 1, "-o", f"out.{ending}")[0] == 0
+        with Image.open(f"out.{ending}") as image:
+            assert ImageOps.exif_transpose(image).size == (70, 46)
+            assert b'a="7"' in image.info["xmp"]
+
+
+def test_profile_of_other_colours_is_left_out(call: Any) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    with Image.open("car.png") as image:
+        image.save("profile.png", icc_profile=profile)
+    np.save("gray.npy", np.full((3, 1, 1, 1), 1 / 3))
+    status, lines = call("profile.png", "--mode", "conv-transpose", "--weights", "gray.npy", "-o", "out.png")
+    assert (status, len(lines)) == (0, 2)
+    assert lines[0] == "resample: warning: out.png: without the input's ICC profile, which a PNG of L has not"
+    with Image.open("out.png") as image:
+        assert "icc_profile" not in image.info
 
 
 @pytest.mark.parametrize(
@@ -408,8 +483,8 @@ def test_permission_bits(call: Any) -> None:
 def test_failing_write_leaves_nothing(
     call: Any, monkeypatch: pytest.MonkeyPatch, error: BaseException, overwrite: bool
 ) -> None:
-    def failing_save(image: Image.Image, path: str, **options: Any) -> None:
-        Path(path).write_bytes(b"half a pict")
+    def failing_save(image: Image.Image, file: Any, **options: Any) -> None:
+        file.write(b"half a pict")
         raise error
 
     monkeypatch.setattr(Image.Image, "save", failing_save)
@@ -427,24 +502,34 @@ def test_failing_write_leaves_nothing(
         assert Path("car@2x.png").read_text() == "precious"
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals and limits")
-def test_interrupt_and_full_disk(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize(
+    ("name", "status", "line"), [("SIGINT", 130, "resample: interrupted\n"), ("SIGTERM", 143, ""), ("SIGHUP", 129, "")]
+)
+def test_signals_leave_nothing(tmp_path: Path, name: str, status: int, line: str) -> None:
     args = [sys.executable, "-m", "resample_cli.main", str(IMAGES / "chelsea.png"), "--scale", "9", "-o", "big.png"]
     with subprocess.Popen(args, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as running:
         while not list(tmp_path.iterdir()) and running.poll() is None:
             time.sleep(0.001)
-        running.send_signal(signal.SIGINT)
-        _, line = running.communicate()
-    assert (running.returncode, line) == (130, "resample: interrupted\n")
+        running.send_signal(getattr(signal, name))
+        _, said = running.communicate()
+    assert (running.returncode, said) == (status, line)
     assert not list(tmp_path.iterdir())
 
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits")
+@pytest.mark.parametrize("ending", [".png", ".jpg", ".tif", ".webp", ".j2k", ".bmp"])
+def test_full_disk(tmp_path: Path, ending: str) -> None:
     import resource
 
     limited = process(
-        *args[3:], cwd=tmp_path, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+        IMAGES / "chelsea.png",
+        *("--scale", "1", "-o", f"big{ending}"),
+        cwd=tmp_path,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000)),
     )
     assert (limited.returncode, limited.stdout) == (1, "")
-    assert limited.stderr.startswith("resample: error: big.png: cannot be written: ")
+    assert limited.stderr.startswith(f"resample: error: big{ending}: cannot be written: ")
     assert limited.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
@@ -469,6 +554,8 @@ def test_interrupt_and_full_disk(tmp_path: Path) -> None:
         ("car.png --scale 1,2,3", ["--scale", "'1,2,3'", "HORIZONTAL,VERTICAL"]),
         ("car.png --scale 0.001", ["--scale", "0x0"]),
         ("car.png --scale 1,0.001", ["--scale", "70x0"]),
+        ("car.png --size 32769x1 -o a.avif", ["32769x1", "AVIF", "32768"]),
+        ("car.png --size 32768x8193 -o a.avif", ["AVIF", "268435456"]),
         *((f"car.png --scale {big}", ["--max-pixels", "500000000"]) for big in ("1000", "1e200", "1e308")),
         ("car.png --size 1000000x1000000", ["1000000x1000000", "--max-pixels"]),
         ("car.png --scale 2 --max-pixels 3220", ["140x92", "3220", "--max-pixels"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,66 @@ def test_premultiplied_alpha_leaves_no_fringe(name: str, mode: str) -> None:
         assert (np.asarray(first) != np.asarray(straight)).any()
 
 
+@pytest.mark.parametrize("ending", ["BMP", "TIFF", "TGA", "PNG", "GIF"])
+def test_palettes_of_pictures_that_are_not_yet_loaded(ending: str) -> None:
+    image = Image.fromarray(np.arange(6, dtype=np.uint8).reshape(2, 3)).convert("P")
+    colours = [255, 0, 0, 0, 255, 0, 0, 0, 255, 9, 8, 7, 1, 2, 3, 200, 100, 50]
+    image.putpalette(colours)
+    file = io.BytesIO()
+    image.save(file, ending)
+    for operation in (lambda p: resample.resize(p, (2, 3), mode="nearest"), lambda p: resample.phases(p, 1)[0]):
+        file.seek(0)
+        result = operation(Image.open(file))
+        assert list(result.convert("RGB").tobytes()) == colours
+
+
+def test_lab_is_continuous_around_gray() -> None:
+    """Pillow hands out a = -1 as 255."""
+    image = Image.frombytes("LAB", (2, 1), bytes([128, 255, 255, 128, 1, 1]))
+    assert resample.resize(image, (1, 1)).tobytes() == bytes([128, 0, 0])
+    for mode in ("nearest", "bilinear"):
+        assert resample.resize(image, (1, 2), mode=mode).tobytes() == image.tobytes()
+
+
+@pytest.mark.parametrize("size", [(0, 5), (5, 0), (0, 0)])
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P"])
+def test_pictures_without_pixels(mode: str, size: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="image must have at least one pixel"):
+        resample.resize(Image.new(mode, size), 4)
+
+
+def test_means_are_exact() -> None:
+    """However many samples: a constant stays that constant."""
+    for side in (7, 14, 112, 335, 700):
+        for dtype in ("uint16", "float32", "float64", "uint8"):
+            flat = np.full((side, side, 2), 65535 if dtype == "uint16" else 201, dtype)
+            for size in [(1, 1), (3, 5), (2 * side, 1)]:
+                result = resample.resize(flat, size, mode="area")
+                assert (result == flat[0, 0, 0]).all()
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">u2", ">i4", "<f8"])
+@pytest.mark.parametrize("mode", ["nearest", "bilinear"])
+def test_byte_order_is_kept(mode: str, dtype: str) -> None:
+    pixels = (np.random.default_rng(0).random((9, 8)) * 1000).astype(dtype)
+    result = resample.resize(pixels, (5, 17), mode=mode)
+    assert result.dtype == dtype
+    native = pixels.astype(pixels.dtype.newbyteorder("="))
+    np.testing.assert_array_equal(result, resample.resize(native, (5, 17), mode=mode))
+    out = np.empty((5, 17), dtype)
+    np.testing.assert_array_equal(resample.resize(pixels, (5, 17), mode=mode, out=out), result)
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+def test_a_matrix_is_an_array() -> None:
+    pixels = np.random.default_rng(0).random((9, 8)).astype(np.float32)
+    result = resample.resize(np.matrix(pixels), (5, 17))
+    assert type(result) is np.ndarray
+    np.testing.assert_array_equal(result, resample.resize(pixels, (5, 17)))
+    with pytest.raises(TypeError, match="out must be a NumPy array"):
+        resample.resize(pixels, (5, 17), out=np.matrix(np.zeros((5, 17), np.float32)))
+
+
 def test_premultiplied_is_the_weighted_mean() -> None:
     pixels = rng.integers(0, 256, (20, 30, 4), np.uint8)
     result = np.asarray(resample.resize(Image.fromarray(pixels), (55, 66)))
@@ -252,6 +313,10 @@ IMAGE = np.zeros((30, 40, 3), np.uint8)
         (ValueError, "scale must be positive and finite, got nan", {"scale": float("nan")}),
         (ValueError, "scale must be positive and finite, got inf", {"scale": (1, float("inf"))}),
         (TypeError, "scale must be a number", {"scale": "2"}),
+        (TypeError, "scale must be a number", {"scale": True}),
+        (TypeError, "size must be an int", {"size": True}),
+        (ValueError, "scale must be positive and finite", {"scale": 10**400}),
+        (ValueError, "longer than 2", {"scale": 1e308}),
         (ValueError, "leaves no pixel", {"scale": 0.01}),
         (ValueError, "mode must be one of nearest, .* got 'cubic'", {"size": 5, "mode": "cubic"}),
         (ValueError, "mode must be one of", {"size": 5, "mode": "trilinear"}),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import save_file
+from safetensors.torch import save_file as save_torch_file
 
 import resample.nn as nn
 
@@ -71,7 +72,7 @@ def test_layer_is_torchs(name: str, positional: tuple[Any, ...], named: dict[str
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-@pytest.mark.parametrize("seed", [0, 1, 2**32 - 1])
+@pytest.mark.parametrize("seed", [0, 1, 2**32 - 1, 2**32 + 5, -1])
 def test_initial_weights_are_torchs(dtype: str, seed: int) -> None:
     for arguments in [(3, 8, 3), (16, 4, (1, 5), 2, 0, 0, 4), (128, 64, 4, 2)]:
         torch.manual_seed(seed)
@@ -179,6 +180,23 @@ def test_bad_constructor(options: dict[str, Any]) -> None:
         nn.ConvTranspose2d(**arguments)
     with pytest.raises(ValueError, match=r"must|[Oo]nly"):
         torch.nn.ConvTranspose2d(**arguments)
+
+
+def test_bad_weights(tmp_path: Path) -> None:
+    for options in ({"kernel_size": -1}, {"dtype": np.int64}, {"dtype": "uint8"}):
+        with pytest.raises(RuntimeError, match="must"):
+            nn.ConvTranspose2d(**{"in_channels": 4, "out_channels": 6, "kernel_size": 3, **options})
+    with pytest.raises(TypeError, match="seed must be an int or None"):
+        nn.ConvTranspose2d(4, 6, 3, seed=1.5)
+    layer = nn.ConvTranspose2d(4, 6, 3)
+    with pytest.raises(TypeError, match="state_dict must be a mapping"):
+        layer.load_state_dict(None)
+    theirs = torch.nn.ConvTranspose2d(4, 6, 3)
+    layer.load_state_dict(dict(theirs.named_parameters()))  # with their gradients
+    np.testing.assert_array_equal(layer.weight, theirs.weight.detach().numpy())
+    save_torch_file({"up.weight": theirs.weight.detach().bfloat16()}, tmp_path / "half.safetensors")
+    with pytest.raises(ValueError, match="must be of F16, F32 or F64, got BF16"):
+        nn.ConvTranspose2d.from_safetensors(tmp_path / "half.safetensors", "up")
 
 
 def test_lanczos_needs_antialias_which_the_layer_has_not() -> None:

@@ -80,7 +80,7 @@ def test_one_weight_and_bias_serve_every_channel() -> None:
 
 
 def test_two_channels_are_no_picture() -> None:
-    with pytest.raises(ValueError, match="weight must give a picture of 8 bits 1, 3 or 4 channels"):
+    with pytest.raises(ValueError, match="weight must keep the number of channels, or give 1, 3 or 4"):
         resample.conv_transpose(picture("car.jpg"), np.zeros((3, 2, 2, 2)))
     with pytest.raises(RuntimeError):
         resample.conv_transpose(picture("car.jpg"), np.zeros((4, 3, 2, 2)))
@@ -101,6 +101,36 @@ def test_two_channels_are_no_picture() -> None:
 def test_bad_interpolating_weight(mode: str, stride: Any, error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):
         resample.interpolating_weight(mode, stride)
+
+
+@pytest.mark.parametrize("dtype", [">u2", ">i4", ">f4", "<u2"])
+def test_phases_of_any_byte_order(dtype: str) -> None:
+    pixels = np.arange(1, 49).reshape(4, 12).astype(dtype)
+    back = resample.from_phases(resample.phases(pixels, 2))
+    assert back.dtype == dtype
+    np.testing.assert_array_equal(back, pixels)
+
+
+def test_phases_of_a_big_endian_picture() -> None:
+    image = Image.frombytes("I;16B", (4, 2), np.arange(8, dtype=">u2").tobytes())
+    back = resample.from_phases(resample.phases(image, 2))
+    assert back.mode == image.mode
+    assert back.tobytes() == image.tobytes()
+
+
+def test_phases_are_of_one_kind() -> None:
+    pixels = np.zeros((2, 2), np.uint8)
+    with pytest.raises(TypeError, match="all PIL images or all arrays, got 1 of 4"):
+        resample.from_phases([Image.fromarray(pixels), pixels, pixels, pixels])
+    assert resample.from_phases(np.zeros((4, 3, 5), np.uint8)).shape == (6, 10)
+
+
+@pytest.mark.parametrize(("dtype", "unit"), [("uint8", 255), ("uint16", 65535), ("int32", 2**31 - 1), ("float32", 1)])
+@pytest.mark.parametrize("bias", [np.float16(0.1), np.float32(0.1), np.int8(0)])
+def test_bias_in_any_type(bias: Any, dtype: str, unit: int) -> None:
+    pixels = np.full((4, 4), 50, dtype)
+    result = resample.conv_transpose(pixels, np.ones((1, 1, 1, 1)), np.array([bias]))
+    np.testing.assert_allclose(result, 50 + float(bias) * unit, rtol=1e-6, atol=0.51)
 
 
 def test_messages_name_the_image() -> None:

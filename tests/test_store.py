@@ -135,6 +135,31 @@ def test_folder_that_others_may_write_is_not_trusted(store: tuple[Path, str]) ->
     assert finish(start(folder)) == (True, digest)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+def test_files_that_others_may_have_written_are_not_trusted(store: tuple[Path, str]) -> None:
+    """The folder of a group is used, but of its files only those that nobody else could write to."""
+    folder, digest = store
+    folder.chmod(0o770)
+    assert finish(start(folder)) == (False, digest)
+    for path in folder.iterdir():
+        path.chmod(0o660)
+    assert finish(start(folder)) == (True, digest)
+    assert finish(start(folder)) == (False, digest)
+    if os.geteuid() == 0:
+        for path in folder.iterdir():
+            os.chown(path, 1234, 1234)
+        assert finish(start(folder)) == (True, digest)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_a_pipe_in_the_store_is_not_waited_for(store: tuple[Path, str]) -> None:
+    folder, digest = store
+    for path in folder.iterdir():
+        path.unlink()
+        os.mkfifo(path)
+    assert finish(start(folder)) == (True, digest)
+
+
 def test_two_processes_fill_it_at_once(tmp_path: Path, filled: tuple[Path, str]) -> None:
     both = [start(tmp_path) for _ in range(2)]
     assert {finish(process)[1] for process in both} == {filled[1]}

@@ -54,7 +54,8 @@ METADATA = {
     "BMP": ("dpi",),
 }
 
-LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "GIF": 65535, "AVIF": 65536}
+LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "GIF": 65535, "AVIF": 32768}
+MOST_PIXELS = {"AVIF": 16384 * 16384}  # with the longest side, what libavif reads back
 
 
 def extension(path: str) -> str:
@@ -67,12 +68,17 @@ def check(file_format: str, size: tuple[int, int], quality: int | None) -> None:
     """Refuse what a format cannot do.
 
     Raises:
-        UsageError: a side is too long for the format, or a quality is given and the format has none.
+        UsageError: a side is too long for the format, there are too many pixels, or a quality is given that it has not.
     """
     longest = LONGEST_SIDE.get(file_format, max(size))
     if max(size) > longest:
         raise UsageError(
             f"an output of {size[0]}x{size[1]} is too large for {file_format}, whose sides end at {longest}"
+        )
+    most = MOST_PIXELS.get(file_format, size[0] * size[1])
+    if size[0] * size[1] > most:
+        raise UsageError(
+            f"an output of {size[0]}x{size[1]} is too large for {file_format}, which ends at {most} pixels"
         )
     if quality is not None and file_format not in QUALITY:
         raise UsageError(f"--quality goes with {', '.join(QUALITY)} output, not {file_format}")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 import time
 import warnings
 from collections.abc import Sequence
+from typing import NoReturn
 
 from resample_cli.messages import Failure, Loss, reason, say
 from resample_cli.modes import CONV_TRANSPOSE, PIXEL_SHUFFLE, PIXEL_UNSHUFFLE
@@ -16,6 +18,10 @@ from resample_cli.parser import Options, parse
 
 def run() -> int:
     """Run the command as a process of its own, and return its exit status."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _end)
     # One picture leaves little garbage. The searches for it, during the imports and at exit, took 75 of 330 ms.
     gc.disable()
     try:
@@ -24,11 +30,16 @@ def run() -> int:
         gc.freeze()
 
 
+def _end(number: int, _: object) -> NoReturn:
+    """End as for an error, so that no partial file stays."""
+    raise SystemExit(128 + number)
+
+
 def main(argv: Sequence[str]) -> int:
     """Run the command with these arguments and return its exit status.
 
     Raises:
-        SystemExit: help or the version was asked for, and printed.
+        SystemExit: help or the version was asked for, and printed; or the process is to end.
     """
     started = time.perf_counter()
     try:

@@ -57,21 +57,29 @@ def failing_as(text: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def silent_libraries() -> Iterator[None]:
-    """Keep the block's C libraries from writing to stderr; libtiff does, past all of Pillow's settings."""
+def library_messages() -> Iterator[list[str]]:
+    """Keep the block's C libraries from writing to stderr, and fill the list with their lines when the block ends.
+
+    libtiff writes there, past all of Pillow's settings; what it writes may be all that tells of a damaged file.
+    """
+    lines: list[str] = []
     try:
         stderr = os.dup(2)
     except OSError:
         # closed anyhow
-        yield
+        yield lines
         return
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)  # what does not fit is dropped
     try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
+        os.dup2(writing, 2)
+        os.close(writing)
+        yield lines
     finally:
-        os.dup2(stderr, 2)
+        os.dup2(stderr, 2)  # and so the last way to write into the pipe is closed
         os.close(stderr)
+        with open(reading, errors="replace") as pipe:
+            lines += pipe.read().splitlines()
 
 
 def reason(error: Exception) -> str:

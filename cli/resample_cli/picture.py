@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -13,15 +15,19 @@ from resample_cli import output
 from resample_cli.formats import EXTENSIONS, FORMATS, METADATA, MODES, QUALITY, WIDER, extension
 from resample_cli.geometry import Size
 from resample_cli.inputs import check_source
-from resample_cli.messages import Failure, UsageError, failing_as, reason, silent_libraries, warn_of_loss
+from resample_cli.messages import Failure, UsageError, failing_as, library_messages, reason, warn_of_loss
 
 # Pillow's limit is replaced by --max-pixels, checked in _open_picture.
 Image.MAX_IMAGE_PIXELS = None
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
+BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339
 ORIENTATION, XMP, EXIF_IFD, GPS_IFD, PIXEL_WIDTH, PIXEL_HEIGHT = 0x112, 700, 0x8769, 0x8825, 0xA002, 0xA003
 
 NAMES = {"icc_profile": "ICC profile", "exif": "EXIF", "xmp": "XMP"}
+
+# The colours that an ICC profile is about, by mode; it is gray levels for all others.
+PROFILES = dict.fromkeys(("RGB", "RGBA", "RGBX", "P", "YCbCr"), b"RGB ") | {"CMYK": b"CMYK", "LAB": b"Lab "}
 
 # Compressions of a TIFF file that any pixels can be written with.
 LOSSLESS = ("tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits")
@@ -55,17 +61,25 @@ def read(path: str, max_pixels: int, plan: Callable[[Size, str | None], Size]) -
     Raises:
         Failure: it cannot be read, or what `plan` raises.
     """
-    with failing_as(f"{path}: cannot be read"), silent_libraries(), _open_picture(path, max_pixels) as image:
+    with (
+        failing_as(f"{path}: cannot be read"),
+        library_messages() as messages,
+        _open_picture(path, max_pixels) as image,
+    ):
         _warn_of_losses(image, path)
         exif = _read_exif(image, path)
         size = plan(_upright_size(image, exif), image.format)
-        image.load()
+        _load(image, path)
         if image.format == "PNG":
             # its EXIF may lie behind the pixels
             exif = _read_exif(image, path)
             size = plan(_upright_size(image, exif), image.format)
         turned = _upright(image, exif)
-        return Source(turned, image.format, size, _metadata(turned, exif, size, path))
+        source = Source(turned, image.format, size, _metadata(turned, exif, size, path))
+    for message in messages:
+        if "warning" not in message.lower():
+            warn_of_loss(f"{path}: is perhaps damaged: {message}")
+    return source
 
 
 def write(
@@ -80,9 +94,14 @@ def write(
         file_format = EXTENSIONS[extension(paths[0])]
         fitted = [_fit_mode(each, path, file_format) for each, path in zip(pictures, paths, strict=True)]
         settings = _writing_options(fitted[0], paths[0], file_format, found, quality)
-        with silent_libraries(), output.whole_files(paths, overwrite) as temporaries:
+        with library_messages(), output.whole_files(paths, overwrite) as temporaries:
             for each, temporary in zip(fitted, temporaries, strict=True):
-                each.save(temporary, **settings)
+                # by way of memory: on a full disk some of Pillow's encoders end as if all were written, or never
+                encoded = io.BytesIO()
+                encoded.name = temporary
+                each.save(encoded, **settings)
+                with open(temporary, "wb") as file:
+                    file.write(encoded.getbuffer())
 
 
 def _open_picture(path: str, max_pixels: int) -> Image.Image:
@@ -114,11 +133,45 @@ def _warn_of_losses(picture: Image.Image, path: str) -> None:
     frames = getattr(picture, "n_frames", 1)
     if frames > 1:
         warn_of_loss(f"{path}: has {frames} frames, only the first is written")
-    storage = str(getattr(picture, "tile", None))
-    if picture.mode in ("RGB", "RGBA", "LA") and (";16B" in storage or ";16L" in storage or ";16N" in storage):
-        warn_of_loss(f"{path}: has 16 bits a channel, only 8 are read")
+    if picture.mode in ("RGB", "RGBA", "LA", "CMYK") and _bits(picture) > 8:
+        warn_of_loss(f"{path}: has {_bits(picture)} bits a channel, only 8 are read")
     if "transparency" in picture.info and picture.mode.startswith("I"):
         warn_of_loss(f"{path}: has a transparent 16-bit gray, which is left out")
+
+
+def _bits(picture: Image.Image) -> int:
+    """Return how many bits a channel has in the file, as far as Pillow tells before it decodes."""
+    if picture.format == "TIFF":
+        bits: int = max(picture.tag_v2.get(BITS, (8,)))  # type: ignore[attr-defined]
+        return bits
+    storage = [tile.args for tile in getattr(picture, "tile", ())]
+    if picture.format == "PPM":
+        return 16 if any(isinstance(args, tuple) and args[-1] > 255 for args in storage) else 8
+    found = re.search(";(2|4|16)", str(storage))
+    return int(found[1]) if found else 8
+
+
+def _load(picture: Image.Image, path: str) -> None:
+    """Decode the pixels, and put right or refuse what Pillow reads wrongly without a word.
+
+    Raises:
+        Failure: values that Pillow does not hold.
+    """
+    level, levels = picture.info.get("transparency"), 1 << _bits(picture)
+    if picture.format == "PNG" and picture.mode == "L" and isinstance(level, int) and level < levels < 256:
+        # the pixels of few bits are widened to 8, and this is not
+        picture.info["transparency"] = level * 255 // (levels - 1)
+    picture.load()
+    if picture.format != "TIFF":
+        return
+    tags = picture.tag_v2  # type: ignore[attr-defined]
+    signed = tags.get(SAMPLE_FORMAT, (1,))[0] == 2
+    if signed and picture.mode == "L":
+        raise Failure(f"{path}: has signed 8-bit values, which are not supported")
+    if not signed and picture.mode == "I" and picture.getextrema()[0] < 0:  # type: ignore[operator]
+        raise Failure(f"{path}: has values of 2**31 or more, which are not supported")
+    if tags.get(PHOTOMETRIC) == 0 and picture.mode not in ("1", "L"):
+        raise Failure(f"{path}: has white at 0 in mode {picture.mode}, which is not supported")
 
 
 def _read_exif(picture: Image.Image, path: str) -> Image.Exif:
@@ -191,7 +244,9 @@ def _metadata(picture: Image.Image, exif: Image.Exif, size: Size, path: str) -> 
         found["icc_profile"] = picture.info["icc_profile"]
     xmp = picture.info.get("xmp")
     if xmp:
-        found["xmp"] = xmp.encode() if isinstance(xmp, str) else xmp
+        xmp = xmp.encode() if isinstance(xmp, str) else xmp
+        # some programs take the orientation from here where EXIF has none
+        found["xmp"] = re.sub(rb"(tiff:Orientation(?:>|\s*=\s*[\"']))\s*[0-9]+", rb"\g<1>1", xmp)
     dpi = picture.info.get("dpi")
     if dpi and all(math.isfinite(value) and 1 < value < 65535 for value in dpi):
         found["dpi"] = tuple(float(value) for value in dpi)
@@ -219,8 +274,8 @@ def _writing_options(
 ) -> dict[str, Any]:
     """Return the arguments of Pillow's save: the part of `found` that the format holds, and more."""
     options = {name: value for name, value in found.items() if name in METADATA.get(file_format, ())}
-    if found.get("icc_profile", b"")[16:20] == b"GRAY" and picture.mode in ("RGB", "RGBA"):
-        # a profile of gray levels says nothing about colours
+    if found.get("icc_profile", b"")[16:20] not in (b"", PROFILES.get(picture.mode, b"GRAY")):
+        # a profile of gray levels says nothing about colours, and so on
         options.pop("icc_profile", None)
     for name in ("exif", "xmp"):
         # a segment of a JPEG file ends at 64 KiB; only profiles may take several
@@ -228,7 +283,7 @@ def _writing_options(
             del options[name]
     lost = [NAMES[name] for name in found if name in NAMES and name not in options]
     if lost:
-        warn_of_loss(f"{path}: without the input's {', '.join(lost)}, for which {file_format} has no room")
+        warn_of_loss(f"{path}: without the input's {', '.join(lost)}, which a {file_format} of {picture.mode} has not")
     if file_format in QUALITY:
         options["quality"] = 90 if quality is None else quality
     if file_format == "PNG":

@@ -13,13 +13,16 @@ import numpy as np
 from resample import threads
 from resample.kernels import entry, tables
 from resample.kernels.sizes import BLOCK, SHORT_INNER, VECTOR
-from resample.taps import Taps
+from resample.taps import Taps, averaging
 
 Shape = tuple[int, ...]
 DType = np.dtype[Any]
 
 # how many bytes of a fast kernel cost what a value of a plain one does, which is what bands are sized by
 FAST_BYTES = 4
+
+# long rows, if so few, are done before the tables of a fast kernel would be made
+FEW_ROWS = 8
 
 _NUMBER, _PLACES = ("int64",), ("int64*",)
 
@@ -92,6 +95,8 @@ def fast_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass | No
     else:
         planes, n_in, n_out = math.prod(shape[: last - 1]), along.n_in, along.n_out
     rows = _Rows(after, planes, n_in, n_out, across.n_in * size, across.n_out * size)
+    if planes * n_in < FEW_ROWS < across.n_out // BLOCK:
+        return None
     width = tables.widths(across, size, window()) if dtype == np.uint8 else tables.float_widths(across, size)
     return width and _sums(rows, dtype, (width, across.precision), along)
 
@@ -156,7 +161,8 @@ def copy_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass:
     row_in, row_out = math.prod(shape[row_axes.stop :]) * dtype.itemsize, len(place) * size
     extent = (math.prod(shape[a] for a in row_axes), len(start), row_in)
     choice = None
-    if window() and size < BLOCK <= row_out:
+    few = math.prod(shape[: row_axes.start]) * len(start) < FEW_ROWS < len(place) // BLOCK
+    if window() and size < BLOCK <= row_out and not few:
         choice = tables.choices(axes[last], size, window())
     if choice:
         types = (*("uint8*",) * 2, *_PLACES * 2, "uint8*", *_NUMBER * 2, *_PLACES, *_NUMBER * 6)
@@ -186,6 +192,26 @@ def copy_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass:
 
 def _after(shape: Shape, axes: Mapping[int, Taps]) -> Shape:
     return tuple(axes[axis].n_out if axis in axes else n for axis, n in enumerate(shape))
+
+
+def mean_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass:
+    """Return the pass that averages over one to three neighbouring axes at once: float32 or float64."""
+    last = max(axes)
+    inner = math.prod(shape[last + 1 :])
+    whole = averaging(1, 1)  # of an axis that is missing in front
+    tables = [whole] * (3 - len(axes)) + [axes[axis] for axis in sorted(axes)]
+    runs = [run for table in tables for run in (table.start, table.length)]
+    call = entry.kernel("loops", "average", (*(f"{dtype.name}*",) * 2, "float64*", *_PLACES * 6, *_NUMBER * 9))
+    row_in = tables[2].n_in * inner
+    sizes = [table.n_in for table in tables[:2]] + [table.n_out for table in tables]
+    fixed = [*map(entry.address, runs), *sizes, row_in, inner]
+
+    def band(dst: int, src: int, low: int, high: int, keep: object = runs) -> None:
+        row = np.empty(row_in)
+        call(dst, src, entry.address(row), *fixed, low, high)
+
+    after = _after(shape, axes)
+    return Pass(after, band, math.prod(after[:last]), math.prod(shape))
 
 
 def plain_pass(shape: Shape, dtype: DType, axis: int, taps: Taps) -> Pass:

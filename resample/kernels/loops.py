@@ -41,6 +41,34 @@ def _pick(width):
 pick_1, pick_2, pick_4, pick_8, pick_16 = (_pick(width) for width in (1, 2, 4, 8, 16))
 
 
+def average(
+    dst, src, row,
+    start_d, length_d, start_h, length_h, start_w, length_w,
+    d_in, h_in, d_out, h_out, w_out, row_in, inner, low, high,
+):  # fmt: skip
+    """Write the means of boxes of (plane, d, h, w, inner) to the rows `low:high` of (plane, d, h).
+
+    Rows are added up in `row`, which holds `row_in` values, then their columns; sums are float64 and rounded once.
+    """
+    for q in range(low, high):
+        h, d, plane = q % h_out, q // h_out % d_out, q // (h_out * d_out)
+        for i in range(row_in):
+            row[i] = 0.0
+        for a in range(start_d[d], start_d[d] + length_d[d]):
+            for b in range(start_h[h], start_h[h] + length_h[h]):
+                source = ((plane * d_in + a) * h_in + b) * row_in
+                for i in range(row_in):
+                    row[i] += src[source + i]
+        rows = length_d[d] * length_h[h]
+        for o in range(w_out):
+            to = (q * w_out + o) * inner
+            for i in range(inner):
+                total = 0.0
+                for k in range(start_w[o], start_w[o] + length_w[o]):
+                    total += row[k * inner + i]
+                dst[to + i] = total / (rows * length_w[o])
+
+
 def contract_pixels(
     dst, src, start, length, weight, n_taps, precision,
     n_in, n_out, inner, outer_low, outer_high, low, high,

@@ -14,6 +14,7 @@ import contextlib
 import ctypes
 import importlib.util
 import os
+import stat
 import sys
 import threading
 import zlib
@@ -129,17 +130,20 @@ def _folder() -> Path | None:
         if not folder.is_absolute() and not chosen:
             return None  # no home directory
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return folder if _trusted(folder) else None
+        return folder if _trusted(folder.stat()) else None
     except (OSError, RuntimeError):
         return None
 
 
-def _trusted(folder: Path) -> bool:
-    """Return whether nobody but this user and root may put code into `folder`."""
+def _trusted(status: os.stat_result) -> bool:
+    """Return whether nobody but this user and root may replace a file, or a file be written to: a folder or a file.
+
+    Folders of a group are trusted, because of each user's own that many systems make; files of others in them are not.
+    """
     if not hasattr(os, "geteuid"):
         return True
-    status = folder.stat()
-    return status.st_uid in (os.geteuid(), 0) and not status.st_mode & 0o002
+    forbidden = 0o022 if stat.S_ISREG(status.st_mode) else 0o002
+    return status.st_uid in (os.geteuid(), 0) and not status.st_mode & forbidden
 
 
 def _header(key: bytes, code: bytes) -> bytes:
@@ -148,6 +152,9 @@ def _header(key: bytes, code: bytes) -> bytes:
 
 def _read(path: Path, key: bytes) -> bytes | None:
     try:
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode) or not _trusted(status):
+            return None
         content = path.read_bytes()
     except OSError:
         return None
