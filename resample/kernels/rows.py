@@ -29,6 +29,7 @@ from resample.kernels.simd import (
     load,
     lower_half,
     packed,
+    prefetch,
     second_first,
     shifted,
     shuffle_bytes,
@@ -67,7 +68,7 @@ def _contract(along_width, along_height):
                     # two rows share the tables; a last single one is done twice
                     next = source + (o + 1) * row_in if q + 1 < high else source + o * row_in
                     along_width(
-                        ring, 0, pitch, src, source + o * row_in, next,
+                        ring, 0, pitch, src, source + o * row_in, next, 2 * row_in,
                         at, base, index, weight, groups, units, taps, outputs, precision,
                     )  # fmt: skip
                 ready = (q - low) % 2 * pitch
@@ -81,9 +82,11 @@ def _contract(along_width, along_height):
                     done = first
                 while done <= last:
                     next = done + 1 if done + 1 < n_in else done
+                    # the processor's own prefetching begins anew every 4096 bytes, which is too late for long rows
+                    later = done + 2 if done + 2 <= last or o + 1 == n_out else max(done + 2, start[o + 1])
                     along_width(
                         ring, done % depth * pitch, next % depth * pitch, src,
-                        source + done * row_in, source + next * row_in,
+                        source + done * row_in, source + next * row_in, (later - done) * row_in,
                         at, base, index, weight, groups, units, taps, outputs, precision,
                     )  # fmt: skip
                     done += 2
@@ -168,13 +171,15 @@ def _contract_bytes(window, sums):
                     store(dst, to, bytes_of(shifted(halves_added(eighth), precision)))
 
     @register_jitable
-    def along_width(
-        dst, to, to_next, src, source, next, at, base, index, weight, groups, units, taps, outputs, precision
+    def groups_of_units(
+        count, dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups, units, outputs, precision
     ):  # fmt: skip
         for g in range(groups):
+            prefetch(src, source + base[g * units] + ahead)
+            prefetch(src, next + base[g * units] + ahead)
             total = spread(kind(0), pairs_of_window)
             total_next = total
-            for u in range(g * units, g * units + units):
+            for u in range(g * units, g * units + count):
                 lanes, weights = load(index, u * window, window), load(weight, u * window, window)
                 total = add(shuffle_bytes(load(src, source + base[u], window), lanes), weights, total)
                 total_next = add(shuffle_bytes(load(src, next + base[u], window), lanes), weights, total_next)
@@ -182,14 +187,45 @@ def _contract_bytes(window, sums):
             finish(dst, to_next + at[g], total_next, outputs, precision)
 
     @register_jitable
-    def along_height(dst, to, rows, place, taps, weights, weight, length, precision):
+    def along_width(
+        dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups, units, taps, outputs, precision
+    ):  # fmt: skip
+        # one or two units of few taps are all of bilinear and bicubic, most often: literals leave no loop of them
+        if units == 1 and outputs == pairs_of_window:
+            groups_of_units(
+                1, dst, to, to_next, src, source, next, ahead, at, base, index, weight,
+                groups, 1, pairs_of_window, precision,
+            )  # fmt: skip
+        elif units == 2 and outputs == pairs_of_window:
+            groups_of_units(
+                2, dst, to, to_next, src, source, next, ahead, at, base, index, weight,
+                groups, 2, pairs_of_window, precision,
+            )  # fmt: skip
+        else:
+            groups_of_units(
+                units, dst, to, to_next, src, source, next, ahead, at, base, index, weight,
+                groups, units, outputs, precision,
+            )  # fmt: skip
+
+    @register_jitable
+    def columns_of_pairs(count, dst, to, rows, place, weights, weight, length, precision):
         for column in range(0, length, BLOCK):
             i = column if column + BLOCK <= length else length - BLOCK
             total = spread(kind(0), BLOCK)
-            for k in range((taps + 1) // 2):
+            for k in range(count):
                 both = interleave(load(rows, place[2 * k] + i, BLOCK), load(rows, place[2 * k + 1] + i, BLOCK))
                 total = add_rows(both, weights[weight + k], total)
             store(dst, to + i, pack(shifted(total, precision)))
+
+    @register_jitable
+    def along_height(dst, to, rows, place, taps, weights, weight, length, precision):
+        pairs = (taps + 1) // 2
+        if pairs == 1:
+            columns_of_pairs(1, dst, to, rows, place, weights, weight, length, precision)
+        elif pairs == 2:
+            columns_of_pairs(2, dst, to, rows, place, weights, weight, length, precision)
+        else:
+            columns_of_pairs(pairs, dst, to, rows, place, weights, weight, length, precision)
 
     return _contract(along_width, along_height)
 
@@ -200,10 +236,12 @@ contract_wide_16, contract_narrow_16 = _contract_bytes(16, _wide_sums(16)), _con
 
 @register_jitable
 def _floats_along_width(
-    dst, to, to_next, src, source, next, at, base, index, weight, groups, units, taps, outputs, precision
+    dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups, units, taps, outputs, precision
 ):  # fmt: skip
     """Sum float32 of two rows, 16 outputs at a time; the taps of a unit are chosen from the same 32 neighbours."""
     for g in range(groups):
+        prefetch(src, source + base[g * units] + ahead)
+        prefetch(src, next + base[g * units] + ahead)
         total = spread(types.float32(-0.0), 16)
         total_next = total
         for u in range(g * units, g * units + units):

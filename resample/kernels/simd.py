@@ -155,6 +155,20 @@ def store(typing_context, pointer, index, vector):
     return types.void(pointer, index, vector), emit
 
 
+@intrinsic
+def prefetch(typing_context, pointer, index):
+    """Ask for the cache line at `pointer[index]`, which need not be memory of ours, to be there soon."""
+
+    def emit(context, builder, signature, arguments):
+        place = builder.bitcast(builder.gep(arguments[0], arguments[1:2]), ir.IntType(8).as_pointer())
+        function = ir.FunctionType(ir.VoidType(), [place.type, INT32, INT32, INT32])
+        call = builder.module.declare_intrinsic("llvm.prefetch.p0", fnty=function)
+        builder.call(call, [place, INT32(0), INT32(2), INT32(1)])  # to read, into the second level, as data
+        return context.get_dummy_value()
+
+    return types.void(pointer, index), emit
+
+
 @intrinsic(prefer_literal=True)
 def spread(typing_context, value, lanes):
     """Return a vector whose lanes all are `value`."""
