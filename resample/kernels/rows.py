@@ -36,7 +36,6 @@ from resample.kernels.simd import (
     spread,
     store,
     where_used,
-    words,
 )
 from resample.kernels.sizes import BLOCK
 
@@ -107,6 +106,8 @@ class _Sums(NamedTuple):
     """Of the sums."""
     add: Any
     """(pairs of bytes, pairs of weights, totals) to totals."""
+    level: Any
+    """Totals to levels that are not yet clamped to a byte, in the order of the pairs."""
     add_rows: Any
     """The same for bytes that are interleaved and one pair of weights for all."""
     pack: Any
@@ -118,7 +119,11 @@ def _wide_sums(window):
 
     @register_jitable
     def add(pairs, weights, total):
-        return add_pairs(words(pairs), weights, total)
+        return add_pairs(bits_as(interleave(pairs, spread(types.uint8(0), window)), types.int16), weights, total)
+
+    @register_jitable
+    def level(total, precision):
+        return packed(shifted(total, precision), window)
 
     @register_jitable
     def add_rows(pairs, weights, total):
@@ -129,7 +134,7 @@ def _wide_sums(window):
     def pack(levels):
         return packed(packed(levels, window), window)
 
-    return _Sums(types.int32, add, add_rows, pack)
+    return _Sums(types.int32, add, level, add_rows, pack)
 
 
 def _narrow_sums(window):
@@ -140,6 +145,10 @@ def _narrow_sums(window):
         return add_byte_pairs(pairs, weights, total, window)
 
     @register_jitable
+    def level(total, precision):
+        return shifted(total, precision)
+
+    @register_jitable
     def add_rows(pairs, weights, total):
         return add_byte_pairs(pairs, bits_as(spread(weights, BLOCK), types.int8), total, window)
 
@@ -147,18 +156,18 @@ def _narrow_sums(window):
     def pack(levels):
         return packed(levels, window)
 
-    return _Sums(types.int16, add, add_rows, pack)
+    return _Sums(types.int16, add, level, add_rows, pack)
 
 
 def _contract_bytes(window, sums):
     """Return the kernel that sums bytes by shuffles that choose from `window` of them."""
     pairs_of_window = window // 2  # Numba takes the name, not the division, as a constant
-    kind, add, add_rows, pack = sums
+    kind, add, level, add_rows, pack = sums
 
     @register_jitable
     def finish(dst, to, total, outputs, precision):
         if outputs == pairs_of_window:
-            store(dst, to, bytes_of(shifted(total, precision)))
+            store(dst, to, bytes_of(level(total, precision)))
         else:
             quarter = halves_added(total)
             if outputs == window // 4:

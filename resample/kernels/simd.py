@@ -270,17 +270,6 @@ def _on_x86(builder):
 
 
 @intrinsic
-def words(typing_context, vector):
-    """Return bytes widened to 16 bits."""
-    kind = Vector(types.int16, vector.lanes)
-
-    def emit(context, builder, signature, arguments):
-        return builder.zext(arguments[0], _vector(kind.element, kind.lanes))
-
-    return kind(vector), emit
-
-
-@intrinsic
 def bits_as(typing_context, vector, element):
     """Return the bits of a vector as lanes of another type."""
     number = element.instance_type

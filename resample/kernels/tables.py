@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from resample.arrays import Array
-from resample.kernels.sizes import UNUSED
+from resample.kernels.sizes import UNUSED, VECTOR
 from resample.taps import Taps
 
 
@@ -87,7 +87,14 @@ def widths(taps: Taps, channels: int, window: int) -> Width | None:
         )  # the lanes that the next group writes again may be beyond
         source[:, unit, lanes, half] = np.where(used, offset, 0)
         weight[:, unit, lanes, half] = np.where(used, taps.weight[pixel, tap], 0)
-    return Width(outputs, taps_of_unit, at, base, source, weight)
+    if weight.itemsize == 2:
+        # `rows` widens bytes by `simd.interleave`, which moves the pairs, and either moves them back or need not
+        moved = np.arange(window // 2).reshape(-1, 2, 4).transpose(1, 0, 2).ravel()
+        if outputs == window // 2:
+            weight = weight[:, :, moved]
+        else:
+            source[:, :, moved] = source.copy()
+    return Width(outputs, taps_of_unit, at, base, aligned(source), aligned(weight))
 
 
 @lru_cache(maxsize=128)
@@ -122,7 +129,7 @@ def float_widths(taps: Taps, channels: int) -> Width | None:
     source = np.where(used, offset, UNUSED).astype(np.uint8)
     tap = np.minimum(order, taps.n_taps - 1)[..., None]
     weight = np.where(used, taps.weight[pixel[:, None, None], tap], 0).astype(np.float32)
-    return Width(16, taps_of_unit, at, base, source, weight)
+    return Width(16, taps_of_unit, at, base, aligned(source), aligned(weight))
 
 
 def _first(taps: Taps, channels: int) -> Array:
@@ -146,6 +153,15 @@ def _packed(first: Array, outputs: int, reach: int) -> Array | None:
         if begin == at[-1]:
             return None
     return np.array(at) if begin >= len(first) else None
+
+
+def aligned(array: Array) -> Array:
+    """Return a copy that begins at a cache line, so that no vector of it lies in two."""
+    memory = np.empty(array.nbytes + VECTOR, np.uint8)
+    begin = -memory.__array_interface__["data"][0] % VECTOR
+    copy = memory[begin : begin + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
 
 
 class Choice(NamedTuple):
@@ -181,7 +197,7 @@ def choices(taps: Taps, size: int, window: int) -> Choice | None:
         if (place.max(axis=1) - base).max() < window:
             source = np.zeros((groups, window), np.uint8)
             source[:, :outputs] = place - base[:, None]
-            return Choice(outputs, at, base, source)
+            return Choice(outputs, at, base, aligned(source))
     return None
 
 
