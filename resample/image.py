@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
@@ -195,16 +196,26 @@ def _check_out(out: Any, image: Array, call: _Call) -> None:
 def _resize_array(array: Array, call: _Call, out: Array | None = None) -> Array:
     """Return an array of shape (height, width) or (height, width, channels), resized."""
     dtype = array.dtype
-    own = dtype.name in MODES[call.mode].dtypes and not (dtype == np.float16 and call.antialias)
-    if own or (MODES[call.mode].copies and not dtype.hasobject):
+    if _is_torchs(dtype, call.mode, call.antialias):
         result = resampled(planes(array), *call, out=None if out is None else planes(out))
-        return pixels_of(result, array.ndim).astype(dtype, copy=False) if out is None else out
+        if out is not None:
+            return out
+        result = pixels_of(result, array.ndim)
+        return result if result.dtype is dtype else result.astype(dtype)
     wide = picture.widened(array)
     result = picture.rounded(pixels_of(resampled(planes(wide), *call), array.ndim), dtype)
     if out is None:
         return result
     out[...] = result
     return out
+
+
+@lru_cache(maxsize=256)
+def _is_torchs(dtype: np.dtype[Any], mode: str, antialias: bool) -> bool:
+    """Return whether torch has a kernel for this type, or any type may be copied."""
+    row = MODES[mode]
+    computed = dtype.name in row.dtypes and not (dtype == np.float16 and antialias)
+    return computed or (row.copies and not dtype.hasobject)
 
 
 def _resize_picture(image: Image, call: _Call, alpha: str) -> Image:

@@ -133,13 +133,14 @@ def _sums(rows: _Rows, dtype: DType, across: tuple[tables.Width, int] | None, al
         depth = along.n_taps + 1
     pitch = -(-rows.row_out // BLOCK) * BLOCK + BLOCK
     fixed += [*rows[2:], pitch, depth]
+    places = depth * pitch * dtype.itemsize if across else 0  # behind the ring
+    size = places + 8 * depth + VECTOR
 
     def band(dst: int, src: int, low: int, high: int, keep: object = (across, along, weighted)) -> None:
         # vectors of a ring that begins between cache lines would each touch two of them
-        ring = np.empty(depth * pitch + VECTOR if across else 0, dtype)
-        begin = -(-entry.address(ring) // VECTOR) * VECTOR
-        place = np.empty(depth, np.int64)
-        call(dst, src, begin, entry.address(place), *fixed, low, high)
+        scratch = np.empty(size, np.uint8)
+        ring = -(-entry.address(scratch) // VECTOR) * VECTOR
+        call(dst, src, ring, ring + places, *fixed, low, high)
 
     length = rows.planes * rows.n_out
     return Pass(rows.shape, band, length, length * rows.row_out * dtype.itemsize // FAST_BYTES)

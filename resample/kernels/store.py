@@ -15,6 +15,7 @@ import ctypes
 import importlib.util
 import os
 import stat
+import struct
 import sys
 import threading
 import zlib
@@ -34,7 +35,6 @@ FOLDER_VARIABLE = "RESAMPLE_CACHE_DIR"
 _lock = threading.RLock()
 _loaded: dict[tuple[str, str, tuple[str, ...]], Kernel] = {}
 _linked_code: list[Any] = []  # owns the code that the functions in _loaded point into
-_cleared = ctypes.create_string_buffer(8)  # where kernels clear Numba's result slot
 
 
 def kernel(module: str, name: str, arguments: tuple[str, ...]) -> Kernel:
@@ -68,11 +68,9 @@ def _linked(code: bytes, arguments: tuple[str, ...]) -> Kernel:
     linked.add_object_file(llvm.ObjectFileRef.from_data(code))
     linked.finalize_object()
     _linked_code.append(linked)
-    kinds = [ctypes.c_void_p if argument.endswith("*") else ctypes.c_int64 for argument in arguments]
-    prototype = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *kinds)
-    function = prototype(linked.get_function_address("kernel"))
-    slot = ctypes.addressof(_cleared)
-    return lambda *values: function(slot, slot, *values)
+    function = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_char_p)(linked.get_function_address("kernel"))
+    pack = struct.Struct(f"={len(arguments)}q").pack
+    return lambda *values: function(pack(*values))
 
 
 @cache
