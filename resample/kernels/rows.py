@@ -244,8 +244,8 @@ contract_wide_16, contract_narrow_16 = _contract_bytes(16, _wide_sums(16)), _con
 
 
 @register_jitable
-def _floats_along_width(
-    dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups, units, taps, outputs, precision
+def _groups_of_floats(
+    count, taps, dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups, units
 ):  # fmt: skip
     """Sum float32 of two rows, 16 outputs at a time; the taps of a unit are chosen from the same 32 neighbours."""
     for g in range(groups):
@@ -253,7 +253,7 @@ def _floats_along_width(
         prefetch(src, next + base[g * units] + ahead)
         total = spread(types.float32(-0.0), 16)
         total_next = total
-        for u in range(g * units, g * units + units):
+        for u in range(g * units, g * units + count):
             place, place_next = source + base[u], next + base[u]
             low, high = load(src, place, 16), load(src, place + 16, 16)
             low_next, high_next = load(src, place_next, 16), load(src, place_next + 16, 16)
@@ -267,14 +267,38 @@ def _floats_along_width(
 
 
 @register_jitable
-def _floats_along_height(dst, to, rows, place, taps, weights, weight, length, precision):
+def _floats_along_width(
+    dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups, units, taps, outputs, precision
+):  # fmt: skip
+    if units == 1 and taps == 2:
+        _groups_of_floats(1, 2, dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups, 1)
+    elif units == 1 and taps == 4:
+        _groups_of_floats(1, 4, dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups, 1)
+    else:
+        _groups_of_floats(
+            units, taps, dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups, units
+        )  # fmt: skip
+
+
+@register_jitable
+def _columns_of_floats(count, dst, to, rows, place, weights, weight, length):
     for column in range(0, length, BLOCK):
         i = column if column + BLOCK <= length else length - BLOCK
         total = spread(types.float32(-0.0), BLOCK)
-        for k in range(taps):
-            t = second_first(k, taps)
+        for k in range(count):
+            t = second_first(k, count)
             total = add_products(load(rows, place[t] + i, BLOCK), spread(weights[weight + t], BLOCK), total)
         store(dst, to + i, total)
+
+
+@register_jitable
+def _floats_along_height(dst, to, rows, place, taps, weights, weight, length, precision):
+    if taps == 2:
+        _columns_of_floats(2, dst, to, rows, place, weights, weight, length)
+    elif taps == 4:
+        _columns_of_floats(4, dst, to, rows, place, weights, weight, length)
+    else:
+        _columns_of_floats(taps, dst, to, rows, place, weights, weight, length)
 
 
 contract_floats = _contract(_floats_along_width, _floats_along_height)
