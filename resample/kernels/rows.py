@@ -249,8 +249,9 @@ def _groups_of_floats(
 ):  # fmt: skip
     """Sum float32 of two rows, 16 outputs at a time; the taps of a unit are chosen from the same 32 neighbours."""
     for g in range(groups):
-        prefetch(src, source + base[g * units] + ahead)
-        prefetch(src, next + base[g * units] + ahead)
+        for line in range(2):
+            prefetch(src, source + base[g * units] + 16 * line + ahead)
+            prefetch(src, next + base[g * units] + 16 * line + ahead)
         total = spread(types.float32(-0.0), 16)
         total_next = total
         for u in range(g * units, g * units + count):
