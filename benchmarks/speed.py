@@ -1,10 +1,11 @@
-"""Measure all of COMPARISONS in turn in one process per thread count, and write the tables of speed.
+"""Measure all of COMPARISONS and operators in turn, in one process per thread count, and write the tables of speed.
 
     python benchmarks/speed.py            # print the tables
     python benchmarks/speed.py --write    # and put them into README.md and docs/speed.md
 
 Libraries take turns, so that what else the machine does hits all alike; the best of the rounds counts. A cell is a
 peer's time divided by ours: above 1 we are faster. Equality with torch is checked on the very arrays of the run.
+A star marks a cell that is at the limit: ours takes at most 1.25 times what filling a fresh array of that size does.
 """
 
 from __future__ import annotations
@@ -18,10 +19,14 @@ import platform
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 ROOT = Path(__file__).parent.parent
+FILL, OPERATORS = "filling", "operator"  # what is no peer, and the kind of work that is no resizing of a picture
 README, PAGE = ROOT / "README.md", ROOT / "docs" / "speed.md"
 BEGIN, END = "<!-- speed table: begin -->", "<!-- speed table: end -->"
 
@@ -57,9 +62,15 @@ def in_own_process(threads: int, options: argparse.Namespace) -> list[dict[str, 
 def measured(threads: int, rounds: int, only: str) -> list[dict[str, Any]]:
     """Return, for each piece of work, the best seconds of each library and whether our bytes are torch's."""
     from comparisons import COMPARISONS, WORKS, picture, set_threads
+    from operators import operators
 
     set_threads(threads)
     rows = []
+    for operator in operators():
+        if only in operator.name:
+            rows.append(
+                {"kind": OPERATORS, "work": operator.name, "equal": "", "seconds": best_of(operator.calls, rounds)}
+            )
     for work in WORKS:
         if only not in f"{work.kind} {work.name}":
             continue
@@ -67,24 +78,25 @@ def measured(threads: int, rounds: int, only: str) -> list[dict[str, Any]]:
         calls = {}
         for name, make in COMPARISONS.items():
             call = make(pixels, work)
-            try:
-                if call is not None:
-                    call()
-                    calls[name] = call
-            except Exception as error:  # a peer that does not take this picture is left out of its row
-                print(f"{name} leaves out {work.kind} {work.name}: {error}", file=sys.stderr)
-        best = dict.fromkeys(calls, math.inf)
-        for _ in range(rounds):
-            for name, call in calls.items():
-                best[name] = min(best[name], seconds(call))
-        rows.append({"kind": work.kind, "work": work.name, "equal": agreement(calls), "seconds": best})
+            if call is not None:
+                calls[name] = call
+        equal, result = agreement(calls), calls["resample"]()
+        calls[FILL] = partial(np.full, result.shape, 1, result.dtype)
+        rows.append({"kind": work.kind, "work": work.name, "equal": equal, "seconds": best_of(calls, rounds)})
     return rows
+
+
+def best_of(calls: dict[str, Any], rounds: int) -> dict[str, float]:
+    """Return the least seconds of each, in turns."""
+    best = dict.fromkeys(calls, math.inf)
+    for _ in range(rounds):
+        for name, call in calls.items():
+            best[name] = min(best[name], seconds(call))
+    return best
 
 
 def agreement(calls: dict[str, Any]) -> str:
     """Return how our result and torch's, of the run that is measured, agree."""
-    import numpy as np
-
     ours, theirs = calls["resample"](), calls["torch"]().numpy()
     if ours.ndim < 4:
         theirs = theirs[0].transpose(1, 2, 0).reshape(ours.shape)
@@ -110,15 +122,22 @@ def seconds(call: Any) -> float:
 def ratios(row: dict[str, Any]) -> dict[str, float]:
     """Return each peer's time divided by ours."""
     own = row["seconds"]["resample"]
-    return {name: peer / own for name, peer in row["seconds"].items() if name != "resample"}
+    return {name: peer / own for name, peer in row["seconds"].items() if name not in ("resample", FILL)}
+
+
+def star(row: dict[str, Any]) -> str:
+    """Return the mark of a cell where no more than filling the result would be quicker."""
+    return "\\*" if row["seconds"]["resample"] <= 1.25 * row["seconds"].get(FILL, 0) else ""
 
 
 def summary(runs: dict[int, list[dict[str, Any]]]) -> str:
     """Return one table a thread count: time of the fastest peer / ours, by work and kind of picture."""
     lines = []
-    for threads, rows in runs.items():
+    for threads, every in runs.items():
+        rows = [row for row in every if row["kind"] != OPERATORS]
         kinds = list(dict.fromkeys(row["kind"] for row in rows))
         cells = {(row["work"], row["kind"]): min(ratios(row).values()) for row in rows}
+        stars = {(row["work"], row["kind"]): star(row) for row in rows}
         lines += [
             f"**{threads} thread{'s' if threads > 1 else ''}**: fastest peer's time / ours; above 1 ours is faster.",
             "",
@@ -126,9 +145,29 @@ def summary(runs: dict[int, list[dict[str, Any]]]) -> str:
             f"| --- |{' ---: |' * len(kinds)}",
         ]
         for work in dict.fromkeys(row["work"] for row in rows):
-            lines.append(f"| {work} | {' | '.join(cell(cells.get((work, kind))) for kind in kinds)} |")
+            shown = [cell(cells.get((work, kind))) + stars.get((work, kind), "") for kind in kinds]
+            lines.append(f"| {work} | {' | '.join(shown)} |")
         lines += ["", *(verdict(kind, [v for (_, k), v in cells.items() if k == kind]) for kind in kinds), ""]
-    return "\n".join([*lines, conditions()])
+    return "\n".join([*lines, *operator_table(runs), conditions()])
+
+
+def operator_table(runs: dict[int, list[dict[str, Any]]]) -> list[str]:
+    """Return the lines of the table of the other operators: every peer, by thread count."""
+    found = {
+        threads: {row["work"]: ratios(row) for row in rows if row["kind"] == OPERATORS}
+        for threads, rows in runs.items()
+    }
+    works = list(dict.fromkeys(work for rows in found.values() for work in rows))
+    lines = [
+        f"| {OPERATORS} | {' | '.join(f'{t} thread' + 's' * (t > 1) for t in found)} |",
+        f"| --- |{' --- |' * len(found)}",
+    ]
+    for work in works:
+        shown = [
+            ", ".join(f"{peer} {cell(ratio)}" for peer, ratio in rows.get(work, {}).items()) for rows in found.values()
+        ]
+        lines.append(f"| {work} | {' | '.join(shown)} |")
+    return [*lines, ""]
 
 
 def cell(ratio: float | None) -> str:
@@ -149,7 +188,8 @@ def details(runs: dict[int, list[dict[str, Any]]]) -> str:
 
     peers = [name for name in COMPARISONS if name != "resample"]
     lines = ["# Speed, cell by cell", "", conditions(), "", "A peer's time / ours: above 1 ours is faster.", ""]
-    for threads, rows in runs.items():
+    for threads, every in runs.items():
+        rows = [row for row in every if row["kind"] != OPERATORS]
         for kind in dict.fromkeys(row["kind"] for row in rows):
             lines += [
                 f"## {kind}, {threads} thread{'s' if threads > 1 else ''}",
@@ -162,7 +202,7 @@ def details(runs: dict[int, list[dict[str, Any]]]) -> str:
                     found = ratios(row)
                     shown = " | ".join(cell(found.get(name)) for name in peers)
                     own = row["seconds"]["resample"] * 1e3
-                    lines.append(f"| {row['work']} | {own:.2f} | {shown} | {row['equal']} |")
+                    lines.append(f"| {row['work']} | {own:.2f}{star(row)} | {shown} | {row['equal']} |")
             lines.append("")
     return "\n".join(lines)
 
@@ -173,7 +213,8 @@ def conditions() -> str:
     return (
         f"Measured {datetime.date.today()} on {processor()}; {versions()}; best of several turns in one process. "
         '"uint8 x 3" is height x width x 3 bytes, "float32 3 x" is 1 x 3 x height x width. OpenCV\'s nearest thing to '
-        "bilinear antialias is INTER_AREA, a simpler filter."
+        "bilinear antialias is INTER_AREA, a simpler filter. A star marks a cell at the limit: ours takes at most 1.25 "
+        "times what filling a fresh array does."
     )
 
 
