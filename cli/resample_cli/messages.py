@@ -31,10 +31,13 @@ def say(text: str) -> None:
     Characters that could break the line (a newline or a stray byte in a file name) are written as escapes.
     """
     line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-    # stderr may be closed, or a pipe that nobody reads any more: the picture matters more than the line
-    with contextlib.suppress(OSError):
+    try:
         if sys.stderr is not None:
             print(f"resample: {line}", file=sys.stderr, flush=True)
+    except OSError:
+        # closed, full, or a pipe that nobody reads any more: the picture matters more than the line, which Python
+        # would try to write again at its end, and fail
+        sys.stderr = None
 
 
 def warn_of_loss(text: str) -> None:
