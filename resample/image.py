@@ -201,7 +201,7 @@ def _resize_array(array: Array, call: _Call, out: Array | None = None) -> Array:
         if out is not None:
             return out
         result = pixels_of(result, array.ndim)
-        return result if result.dtype is dtype else result.astype(dtype)
+        return result if result.dtype == dtype else result.astype(dtype)
     wide = picture.widened(array)
     result = picture.rounded(pixels_of(resampled(planes(wide), *call), array.ndim), dtype)
     if out is None:

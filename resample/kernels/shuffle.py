@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from numba.extending import register_jitable
 
-from resample.kernels.simd import prefetch
-
 
 @register_jitable(inline="always")  # before LLVM sees it, which then vectorises each call for its own strides
 def move(dst, to, to_n, to_r, src, source, source_n, source_r, n, r):
@@ -39,11 +37,6 @@ def rearrange(dst, src, sizes, to_strides, source_strides, low, high):
             i, j, k = rest // (sizes[1] * sizes[2]), rest // sizes[2] % sizes[1], rest % sizes[2]
             to = i * to_strides[0] + j * to_strides[1] + k * to_strides[2] + last * to_strides[3]
             source = i * source_strides[0] + j * source_strides[1] + k * source_strides[2] + last * source_strides[3]
-        if weaves:
-            # the next row is asked for meanwhile, or it would come too late: r short runs, each far from the others
-            for j in range(r):
-                for i in range(0, n, 16):
-                    prefetch(src, source + source_strides[2] + j * source_r + i)
         if weaves and r == 2:
             move(dst, to, 2, 1, src, source, 1, source_r, n, 2)
         elif weaves and r == 3:
