@@ -17,7 +17,7 @@ from resample.arguments import integer
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-GRAIN = 1 << 16
+GRAIN = 1 << 17
 
 _lock = threading.Lock()
 _count: int | None = None

@@ -19,7 +19,7 @@ Shape = tuple[int, ...]
 DType = np.dtype[Any]
 
 # how many bytes of a fast kernel cost what a value of a plain one does, which is what bands are sized by
-FAST_BYTES = 4
+FAST_BYTES = 8
 
 # long rows, if so few, are done before the tables of a fast kernel would be made
 FEW_ROWS = 8
