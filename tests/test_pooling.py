@@ -248,7 +248,7 @@ def test_kernels_stay_inside_their_buffers(axes: int, at_end: bool, guarded: Gua
     (pool, _), (unpool, _) = POOLS[axes], UNPOOLS[axes]
     for layout in ("contiguous", "channels last"):
         array = random_array((2, 3, 6, 8, 10)[: axes + 2], "float32", layout)
-        for stride, padding, dilation in itertools.product((1, 2, 4), (0, 1), (1, 2)):
+        for stride, padding, dilation in itertools.product((1, 2, 3), (0, 1), (1, 2)):
             expected = pool(array, 3, stride, padding, dilation, True, True)
             with guarded(at_end):
                 actual = pool(array, 3, stride, padding, dilation, True, True)

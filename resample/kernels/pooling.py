@@ -46,11 +46,33 @@ def keep_larger(best, where, to, src, source, step, index, index_step, length):
         where[to + i] = either(wins, index + i * index_step, where[to + i])
 
 
+def _keep_largest(count):
+    """Return what does so for the `count` neighbours of each of `length` windows side by side, first to last."""
+
+    @register_jitable
+    def keep_largest(best, where, to, src, source, index, length):
+        for i in range(length):
+            largest, place = best[to + i], where[to + i]
+            for k in range(count):
+                value = src[source + i * count + k]
+                wins = (value > largest) | (value != value)
+                largest = either(wins, value, largest)
+                place = either(wins, index + i * count + k, place)
+            best[to + i] = largest
+            where[to + i] = place
+
+    return keep_largest
+
+
+keep_largest_of_2, keep_largest_of_3 = _keep_largest(2), _keep_largest(3)
+
+
 def max_planes(best, where, src, least, extent, low, high):
     """Write the maxima and their indices of planes (n, depth, height, width), one tap at a time over a row."""
     height, width, out_width = extent[1], extent[2], extent[5]
     kernel_w, stride_w, padding_w, dilation_w = extent[8], extent[11], extent[14], extent[17]
     dilation_d, dilation_h = extent[15], extent[16]
+    tiles = kernel_w == stride_w and padding_w == 0 and dilation_w == 1 and out_width * kernel_w <= width
     for row in range(low, high):
         plane, d, h = corner_of_row(extent, row)
         first_d, end_d = first_inside(d, dilation_d), end_inside(d, dilation_d, extent[0], extent[6])
@@ -66,6 +88,12 @@ def max_planes(best, where, src, least, extent, low, high):
         for i in range(first_d, end_d):
             for j in range(first_h, end_h):
                 line = ((d + i * dilation_d) * height + h + j * dilation_h) * width
+                if tiles and kernel_w == 2:  # literals let LLVM shuffle whole vectors
+                    keep_largest_of_2(best, where, to, src, plane + line, line, out_width)
+                    continue
+                if tiles and kernel_w == 3:
+                    keep_largest_of_3(best, where, to, src, plane + line, line, out_width)
+                    continue
                 for k in range(first_w, end_w):
                     w = k * dilation_w - padding_w
                     first = first_inside(w, stride_w)
