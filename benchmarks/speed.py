@@ -53,7 +53,8 @@ def main() -> None:
 
 def in_own_process(threads: int, options: argparse.Namespace) -> list[dict[str, Any]]:
     command = [sys.executable, __file__, "--measure", str(threads), "--rounds", str(options.rounds)]
-    environment = {**os.environ, "RAYON_NUM_THREADS": str(threads)}
+    variables = ("RAYON_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # of kornia-rs, and of NumPy, which multiplies for us
+    environment = {**os.environ, **dict.fromkeys(variables, str(threads))}
     done = subprocess.run([*command, "--only", options.only], env=environment, stdout=subprocess.PIPE, check=True)
     rows: list[dict[str, Any]] = json.loads(done.stdout)
     return rows
@@ -91,6 +92,7 @@ def best_of(calls: dict[str, Any], rounds: int) -> dict[str, float]:
     best = dict.fromkeys(calls, math.inf)
     for _ in range(rounds):
         for name, call in calls.items():
+            time.sleep(0.01)  # the idle threads of some libraries look for work for a while, on the others' time
             best[name] = min(best[name], seconds(call))
     return best
 

@@ -35,7 +35,7 @@ def _correlation(channels, vectors):
         the weight of an input channel and tap is; `volume` is the size of the kernel.
 
         `weights` and `totals` are scratch: the weights of a block, term by term, then its biases and zeros; and
-        `pitch` values for each phase of the last axis and channel of a block.
+        `pitch` values for each phase and channel of a block.
         """
         sums = block(dst, channels, vectors)
         tile = vectors * lanes(dst)
@@ -43,7 +43,8 @@ def _correlation(channels, vectors):
         tall = (images - 1) * length[1] + steps[1]
         row_chunks = (tall + rows - 1) // rows
         column_chunks = (steps[2] + columns - 1) // columns
-        terms = first[stride[0] * stride[1] * stride[2]]
+        phases = stride[0] * stride[1] * stride[2]
+        terms = first[phases]
         packed = -1
         for item in range(low, high):
             column, rest = item % column_chunks * columns, item // column_chunks
@@ -67,24 +68,28 @@ def _correlation(channels, vectors):
             needed = (height - 1) * length[2] + width
             plane = (group * in_channels * length[0] + d) * images * length[1]
             source = (plane + row) * length[2] + column
+            for begins in range(0, needed, tile):
+                # all phases of a tile read the same samples, which are still in cache
+                for phase in range(phases):
+                    od = stride[0] * d + start[0] + phase // (stride[1] * stride[2])
+                    if od < 0 or od >= out[0]:
+                        continue
+                    opens, closes = first[phase], first[phase + 1]
+                    to = after(totals, phase * channels * pitch + begins)
+                    for run in range(opens, max(closes, opens + 1), RUN):
+                        begin(sums, after(weights, (terms + (run > opens)) * channels), channels, vectors)
+                        for e in range(run, min(run + RUN, closes)):
+                            samples = after(src, source + begins + offset[e])
+                            accumulate(sums, samples, after(weights, e * channels), channels, vectors)
+                        if run > opens:
+                            resume(sums, to, pitch, channels, vectors)
+                        finish(sums, to, pitch, channels, vectors)
             for phase_d in range(stride[0]):
                 od = stride[0] * d + start[0] + phase_d
                 if od < 0 or od >= out[0]:
                     continue
                 for phase_h in range(stride[1]):
                     phase = (phase_d * stride[1] + phase_h) * stride[2]
-                    for phase_w in range(stride[2]):
-                        opens, closes = first[phase + phase_w], first[phase + phase_w + 1]
-                        for begins in range(0, needed, tile):
-                            to = after(totals, phase_w * channels * pitch + begins)
-                            for run in range(opens, max(closes, opens + 1), RUN):
-                                begin(sums, after(weights, (terms + (run > opens)) * channels), channels, vectors)
-                                for e in range(run, min(run + RUN, closes)):
-                                    samples = after(src, source + begins + offset[e])
-                                    accumulate(sums, samples, after(weights, e * channels), channels, vectors)
-                                if run > opens:
-                                    resume(sums, to, pitch, channels, vectors)
-                                finish(sums, to, pitch, channels, vectors)
                     for h in range(height):
                         n, q = (row + h) // length[1], (row + h) % length[1]
                         oh = stride[1] * q + start[1] + phase_h
@@ -94,7 +99,7 @@ def _correlation(channels, vectors):
                         for c in range(valid):
                             channel = (n * groups + group) * out_channels + c0 + c
                             to = after(dst, ((channel * out[0] + od) * out[1] + oh) * out[2] + left)
-                            of = after(totals, c * pitch + h * length[2])
+                            of = after(totals, (phase * channels + c) * pitch + h * length[2])
                             interleave(to, of, channels * pitch, stride[2], width, left, out[2])
 
     return correlate
