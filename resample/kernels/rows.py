@@ -309,8 +309,9 @@ def _select(window):
     """Return the kernel that copies samples of any type, as bytes, by shuffles that choose from `window` of them."""
 
     @register_jitable
-    def along_width(dst, to, src, source, at, base, index, groups, outputs):
+    def along_width(dst, to, src, source, ahead, at, base, index, groups, outputs):
         for g in range(groups):
+            prefetch(src, source + base[g] + ahead)
             chosen = shuffle_bytes(load(src, source + base[g], window), load(index, g * window, window))
             o = to + at[g]
             if outputs == window:
@@ -337,7 +338,8 @@ def _select(window):
                 repeat(dst, q * row_out, (q - 1) * row_out, row_out)
             else:
                 source = (plane * n_in + start[o]) * row_in
-                along_width(dst, q * row_out, src, source, at, base, index, groups, outputs)
+                later = (start[o + 1] - start[o]) * row_in if o + 1 < n_out else 0
+                along_width(dst, q * row_out, src, source, later, at, base, index, groups, outputs)
 
     return select
 
