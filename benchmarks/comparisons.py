@@ -52,6 +52,7 @@ SIZES = [
     ((2160, 3840), (256, 455)),
     ((500, 375), (299, 224)),
 ]
+FILTERS = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3}  # Pillow's numbers
 MODES = [("nearest", False), ("bilinear", False), ("bicubic", False)]
 SHRINKING_MODES = [("bilinear", True), ("bicubic", True), ("lanczos", True)]
 
@@ -65,10 +66,13 @@ WORKS = [
 
 def picture(work: Work) -> np.ndarray:
     """Return noise: (height, width), (height, width, channels) or (1, channels, height, width)."""
-    dtype, channels, first = KINDS[work.kind]
-    shape = (1, channels, *work.before) if first else (*work.before, *([channels] if channels > 1 else []))
-    values = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    return values if dtype == "uint8" else (values / np.float32(255)).astype(np.float32)
+    values = np.random.default_rng(0).integers(0, 256, shape(work), np.uint8)
+    return values if KINDS[work.kind][0] == "uint8" else (values / np.float32(255)).astype(np.float32)
+
+
+def shape(work: Work) -> tuple[int, ...]:
+    _, channels, first = KINDS[work.kind]
+    return (1, channels, *work.before) if first else (*work.before, *([channels] if channels > 1 else []))
 
 
 def with_resample(pixels: np.ndarray, work: Work) -> Call:
@@ -100,8 +104,7 @@ def with_pillow(pixels: np.ndarray, work: Work) -> Call | None:
     if work.after < work.before and not work.antialias and work.mode != "nearest":
         return None
     images = [Image.fromarray(plane) for plane in (pixels[0] if pixels.ndim == 4 else [pixels])] if _one(pixels) else []
-    filters = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3}
-    chosen = Image.Resampling(filters[work.mode])
+    chosen = Image.Resampling(FILTERS[work.mode])
     return (lambda: [image.resize(work.after[::-1], chosen) for image in images]) if images else None
 
 

@@ -21,7 +21,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -37,22 +37,24 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="thread counts (default 1 2)")
     parser.add_argument("--only", default="", help="only the cells whose name contains this")
     parser.add_argument("--write", action="store_true", help="replace the tables in README.md and docs/speed.md")
+    parser.add_argument("--pillow-simd", metavar="PYTHON", default="", help="of an environment with Pillow-SIMD")
     parser.add_argument("--measure", type=int, help=argparse.SUPPRESS)  # the child process of one thread count
     options = parser.parse_args()
     if options.measure:
-        print(json.dumps(measured(options.measure, options.rounds, options.only)))
+        print(json.dumps(measured(options.measure, options.rounds, options.only, options.pillow_simd)))
         return
     runs = {threads: in_own_process(threads, options) for threads in options.threads}
-    text = summary(runs)
+    text = summary(runs, conditions(options.pillow_simd))
     print(text)
     if options.write:
         before, _, rest = README.read_text().partition(BEGIN)
         README.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}")
-        PAGE.write_text(details(runs))
+        PAGE.write_text(details(runs, conditions(options.pillow_simd)))
 
 
 def in_own_process(threads: int, options: argparse.Namespace) -> list[dict[str, Any]]:
     command = [sys.executable, __file__, "--measure", str(threads), "--rounds", str(options.rounds)]
+    command += ["--pillow-simd", options.pillow_simd]
     variables = ("RAYON_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # of kornia-rs, and of NumPy, which multiplies for us
     environment = {**os.environ, **dict.fromkeys(variables, str(threads))}
     done = subprocess.run([*command, "--only", options.only], env=environment, stdout=subprocess.PIPE, check=True)
@@ -60,7 +62,7 @@ def in_own_process(threads: int, options: argparse.Namespace) -> list[dict[str, 
     return rows
 
 
-def measured(threads: int, rounds: int, only: str) -> list[dict[str, Any]]:
+def measured(threads: int, rounds: int, only: str, pillow_simd: str) -> list[dict[str, Any]]:
     """Return, for each piece of work, the best seconds of each library and whether our bytes are torch's."""
     from comparisons import COMPARISONS, WORKS, picture, set_threads
     from operators import operators
@@ -82,9 +84,35 @@ def measured(threads: int, rounds: int, only: str) -> list[dict[str, Any]]:
             if call is not None:
                 calls[name] = call
         equal, result = agreement(calls), calls["resample"]()
+        if pillow_simd and pixels.dtype == np.uint8 and "Pillow" in calls:
+            calls["Pillow-SIMD"] = Elsewhere(pillow_simd, work)
         calls[FILL] = partial(np.full, result.shape, 1, result.dtype)
         rows.append({"kind": work.kind, "work": work.name, "equal": equal, "seconds": best_of(calls, rounds)})
     return rows
+
+
+class Elsewhere:
+    """A piece of work for the Pillow of another Python: see `pillow_worker`."""
+
+    workers: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, python: str, work: Any) -> None:
+        from comparisons import FILTERS, shape
+
+        if python not in self.workers:
+            command = [python, str(ROOT / "benchmarks" / "pillow_worker.py")]
+            self.workers[python] = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.worker = self.workers[python]
+        job = {"shape": shape(work), "size": work.after[::-1], "filter": FILTERS[work.mode]}
+        self.ask(json.dumps(job))
+
+    def ask(self, line: str) -> float:
+        self.worker.stdin.write(line + "\n")
+        self.worker.stdin.flush()
+        return float(self.worker.stdout.readline())
+
+    def seconds(self) -> float:
+        return self.ask("")
 
 
 def best_of(calls: dict[str, Any], rounds: int) -> dict[str, float]:
@@ -93,7 +121,7 @@ def best_of(calls: dict[str, Any], rounds: int) -> dict[str, float]:
     for _ in range(rounds):
         for name, call in calls.items():
             time.sleep(0.01)  # the idle threads of some libraries look for work for a while, on the others' time
-            best[name] = min(best[name], seconds(call))
+            best[name] = min(best[name], call.seconds() if isinstance(call, Elsewhere) else seconds(call))
     return best
 
 
@@ -132,7 +160,7 @@ def star(row: dict[str, Any]) -> str:
     return "\\*" if row["seconds"]["resample"] <= 1.25 * row["seconds"].get(FILL, 0) else ""
 
 
-def summary(runs: dict[int, list[dict[str, Any]]]) -> str:
+def summary(runs: dict[int, list[dict[str, Any]]], told: str) -> str:
     """Return one table a thread count: time of the fastest peer / ours, by work and kind of picture."""
     lines = []
     for threads, every in runs.items():
@@ -150,7 +178,7 @@ def summary(runs: dict[int, list[dict[str, Any]]]) -> str:
             shown = [cell(cells.get((work, kind))) + stars.get((work, kind), "") for kind in kinds]
             lines.append(f"| {work} | {' | '.join(shown)} |")
         lines += ["", *(verdict(kind, [v for (_, k), v in cells.items() if k == kind]) for kind in kinds), ""]
-    return "\n".join([*lines, *operator_table(runs), conditions()])
+    return "\n".join([*lines, *operator_table(runs), told])
 
 
 def operator_table(runs: dict[int, list[dict[str, Any]]]) -> list[str]:
@@ -184,12 +212,13 @@ def verdict(kind: str, values: list[float]) -> str:
     return f"- {kind}: geometric mean {mean:.2f}, behind the fastest peer in {behind} of {len(values)} cells."
 
 
-def details(runs: dict[int, list[dict[str, Any]]]) -> str:
+def details(runs: dict[int, list[dict[str, Any]]], told: str) -> str:
     """Return the page with every peer in every cell."""
     from comparisons import COMPARISONS
 
-    peers = [name for name in COMPARISONS if name != "resample"]
-    lines = ["# Speed, cell by cell", "", conditions(), "", "A peer's time / ours: above 1 ours is faster.", ""]
+    found = {name for rows in runs.values() for row in rows for name in row["seconds"]}
+    peers = [name for name in (*COMPARISONS, "Pillow-SIMD") if name in found and name != "resample"]
+    lines = ["# Speed, cell by cell", "", told, "", "A peer's time / ours: above 1 ours is faster.", ""]
     for threads, every in runs.items():
         rows = [row for row in every if row["kind"] != OPERATORS]
         for kind in dict.fromkeys(row["kind"] for row in rows):
@@ -209,11 +238,13 @@ def details(runs: dict[int, list[dict[str, Any]]]) -> str:
     return "\n".join(lines)
 
 
-def conditions() -> str:
+def conditions(pillow_simd: str) -> str:
     from comparisons import versions
 
+    command = [pillow_simd, "-c", "import PIL; print(', Pillow-SIMD', PIL.__version__, end='')"]
+    simd = subprocess.run(command, capture_output=True, text=True, check=True).stdout if pillow_simd else ""
     return (
-        f"Measured {datetime.date.today()} on {processor()}; {versions()}; best of several turns in one process. "
+        f"Measured {datetime.date.today()} on {processor()}; {versions()}{simd}; best of several turns in one process. "
         '"uint8 x 3" is height x width x 3 bytes, "float32 3 x" is 1 x 3 x height x width. OpenCV\'s nearest thing to '
         "bilinear antialias is INTER_AREA, a simpler filter. A star marks a cell at the limit: ours takes at most 1.25 "
         "times what filling a fresh array does."

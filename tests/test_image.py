@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,19 @@ def test_a_matrix_is_an_array() -> None:
     np.testing.assert_array_equal(result, resample.resize(pixels, (5, 17)))
     with pytest.raises(TypeError, match="out must be a NumPy array"):
         resample.resize(pixels, (5, 17), out=np.matrix(np.zeros((5, 17), np.float32)))
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
+def test_little_more_memory_than_the_result(mode: str) -> None:
+    """Rows between the two axes stay in a ring: no picture of one size and the other's is ever there."""
+    pixels = np.zeros((1080, 1920, 3), np.uint8)
+    resample.resize(pixels, (2160, 3840), mode=mode)
+    tracemalloc.start()
+    try:
+        result = resample.resize(pixels, (2160, 3840), mode=mode)
+        assert tracemalloc.get_traced_memory()[1] < result.nbytes + (1 << 24)
+    finally:
+        tracemalloc.stop()
 
 
 def test_premultiplied_is_the_weighted_mean() -> None:
