@@ -276,3 +276,33 @@ def test_any_call(call: tuple[np.ndarray, dict[str, object]]) -> None:
     if options["antialias"] and has_torch_bug(array.shape[2:], sizes, array.shape[1], array.dtype.name):
         return
     compare(array, **options)
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_width_of_one_is_right_where_torch_repeats_a_row(mode: str) -> None:
+    """Of more than 4 channels of bytes, also without antialias; each channel by itself torch has right."""
+    array = np.random.default_rng(0).integers(0, 256, (1, 8, 300, 5), np.uint8)
+    theirs = reference.interpolate(torch.from_numpy(array), (5, 1), mode=mode)
+    assert bool((theirs == theirs[:, :, :1]).all())
+    channels = [
+        reference.interpolate(torch.from_numpy(array[:, k : k + 1].copy()), (5, 1), mode=mode) for k in range(8)
+    ]
+    np.testing.assert_array_equal(F.interpolate(array, (5, 1), mode=mode), torch.cat(channels, 1).numpy())
+
+
+def test_strides_of_an_image_of_width_one_change_nothing() -> None:
+    """In torch they do."""
+    array = np.asfortranarray(np.random.default_rng(0).integers(0, 256, (1, 2, 33, 1), np.uint8))
+    options = {"size": (8, 8), "mode": "bilinear", "antialias": True}
+    dense = reference.interpolate(torch.from_numpy(np.ascontiguousarray(array)), **options).numpy()
+    assert (reference.interpolate(torch.from_numpy(array), **options).numpy() != dense).any()
+    np.testing.assert_array_equal(F.interpolate(array, **options), dense)
+
+
+def test_one_pixel_of_three_channels_of_bytes() -> None:
+    """An internal error of torch, but for channels-last data."""
+    tensor = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 3, 9, 7), np.uint8))
+    with pytest.raises(RuntimeError, match="INTERNAL ASSERT"):
+        reference.interpolate(tensor, (1, 1), mode="bilinear")
+    last = reference.interpolate(tensor.to(memory_format=torch.channels_last), (1, 1), mode="bilinear")
+    np.testing.assert_array_equal(F.interpolate(tensor.numpy(), (1, 1), mode="bilinear"), last.numpy())

@@ -149,6 +149,17 @@ def test_one_axis_takes_integers_without_indices() -> None:
             reference.max_pool1d(torch.from_numpy(array), 3, 2, 1)
 
 
+def test_more_samples_than_bytes_count() -> None:
+    """With indices, torch refuses channels-last planes of 8 bits that have more samples than their type has values."""
+    array = random_array((1, 3, 40, 40), "int8", "channels last")
+    with pytest.raises(RuntimeError, match="numeric_limits"):
+        reference.max_pool2d(torch.from_numpy(array), 20, return_indices=True)
+    maxima, indices = pooling.max_pool2d(array, 20, return_indices=True)
+    expected = reference.max_pool2d(torch.from_numpy(np.ascontiguousarray(array)), 20, return_indices=True)
+    np.testing.assert_array_equal(maxima, expected[0].numpy())
+    np.testing.assert_array_equal(indices, expected[1].numpy())
+
+
 def test_very_long_windows_cost_nothing() -> None:
     """Only the samples of a window are looked at, not the padding."""
     array = random_array((1, 2, 3), "float32")
