@@ -124,12 +124,11 @@ def _checked(
     if mode not in PICTURE_MODES:
         raise ValueError(f"mode must be one of {', '.join(PICTURE_MODES)}, got {mode!r}")
     row = MODES[mode]
-    only_antialiased = row.antialias_filter is not None and row.filter is None
-    if align_corners and (not row.aligns or only_antialiased):
+    if align_corners and (not row.aligns or row.only_antialiased):
         raise ValueError(f"align_corners must be False for mode {mode!r}, got {align_corners!r}")
     if antialias and row.antialias_filter is None:
         raise ValueError(f"antialias must be None or False for mode {mode!r}, got {antialias!r}")
-    if only_antialiased and antialias is not None and not antialias:
+    if row.only_antialiased and antialias is not None and not antialias:
         raise ValueError(f"antialias must be None or True for mode {mode!r}, got {antialias!r}")
     if (size is None) == (scale is None):
         raise ValueError(f"exactly one of size and scale must be given, got size={size!r} and scale={scale!r}")
@@ -150,7 +149,7 @@ def _checked(
         wanted = (shorter, longer) if height <= width else (longer, shorter)
     if antialias is None:
         shrinks = wanted[0] < height or wanted[1] < width
-        antialias = only_antialiased or (shrinks and row.antialias_filter is not None)
+        antialias = row.only_antialiased or (shrinks and row.antialias_filter is not None)
     return _Call(wanted, factors, mode, bool(align_corners), bool(antialias))
 
 

@@ -95,11 +95,15 @@ class Mode(NamedTuple):
     dtypes: tuple[str, ...]
     filter: Filter | None = None
     antialias_filter: Filter | None = None
-    """With this and no `filter` the mode exists only with antialias."""
     aligns: bool = True
     """Whether it takes align_corners."""
     copies: bool = False
     """Whether it only copies samples."""
+
+    @property
+    def only_antialiased(self) -> bool:
+        """Whether it exists only with antialias."""
+        return self.antialias_filter is not None and self.filter is None
 
 
 MODES = {
@@ -183,7 +187,7 @@ def resampled(
     dtype = input.dtype.newbyteorder("=")
     call = _planned(input.shape, input.strides, dtype, sizes, factors, mode, align_corners, antialias)
     dense = input.transpose(call.order)
-    if not dense.flags.c_contiguous or dense.dtype is not dtype:
+    if not dense.flags.c_contiguous or dense.dtype != dtype:
         dense = np.ascontiguousarray(dense, dtype)
     if out is not None and not call.in_half and dtype == out.dtype and out.transpose(call.order).flags.c_contiguous:
         apply(dense, call.tables, out.transpose(call.order))
@@ -293,10 +297,9 @@ def _check_mode(input: Array, mode: str, align_corners: bool | None, antialias: 
         allowed = [name for name, row in MODES.items() if spatial in row.ndims]
         expected = f"mode must be one of {', '.join(allowed)}" if allowed else "input must have 3, 4 or 5 dimensions"
         raise NotImplementedError(f"{expected}; got a {input.ndim}-D input and mode {mode!r}")
-    only_antialiased = MODES[mode].antialias_filter and not MODES[mode].filter
-    if only_antialiased and align_corners:
+    if MODES[mode].only_antialiased and align_corners:
         raise ValueError(f"align_corners must not be True for mode {mode!r}")
-    if only_antialiased and not antialias:
+    if MODES[mode].only_antialiased and not antialias:
         raise ValueError(f"antialias must be True for mode {mode!r}")
 
 

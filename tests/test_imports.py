@@ -20,7 +20,8 @@ LAYERS = [
     ["resample.interpolate", "resample.convolution", "resample.pooling", "resample.shuffle"],
     ["resample.apply"],
     ["resample.kernels.cpu"],
-    ["resample.kernels.tables", "resample.kernels.entry"],
+    ["resample.kernels.tables"],
+    ["resample.kernels.entry"],
     ["resample.kernels.store"],
     ["resample.kernels.compile"],
     [

@@ -64,5 +64,5 @@ examples:
   resample --scale 2 -- -odd-name.jpg              a name that starts with - comes last, after --
 
 exit status: 0 done, 1 a file could not be read, used or written, 2 wrong usage or a size out of bounds,
-130 interrupted. Messages go to stderr.
+130 interrupted (143 and 129 by SIGTERM and SIGHUP). Messages go to stderr.
 """

@@ -100,7 +100,7 @@ def _correlation(channels, vectors):
                             channel = (n * groups + group) * out_channels + c0 + c
                             to = after(dst, ((channel * out[0] + od) * out[1] + oh) * out[2] + left)
                             of = after(totals, (phase * channels + c) * pitch + h * length[2])
-                            interleave(to, of, channels * pitch, stride[2], width, left, out[2])
+                            write_phases(to, of, channels * pitch, stride[2], width, left, out[2])
 
     return correlate
 
@@ -111,7 +111,7 @@ correlate_1, correlate_2, correlate_3, correlate_4, correlate_8 = (
 
 
 @register_jitable
-def interleave(to, totals, length, stride, width, left, n_out):
+def write_phases(to, totals, length, stride, width, left, n_out):
     """Write `width` sums of each phase to a row of `n_out` outputs, where `to` stands at number `left`."""
     low = max(0, (stride - 1 - left) // stride)
     high = max(low, min(width, (n_out - left) // stride))

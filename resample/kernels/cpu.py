@@ -50,7 +50,7 @@ def fast_sums(dtype: DType) -> bool:
 
 
 class Pass(NamedTuple):
-    """One axis, or two neighbouring ones, of an array of one shape and dtype: what there is to do."""
+    """Some axes of an array of one shape and dtype, in one kernel: what there is to do."""
 
     shape: Shape
     """Of the result."""
@@ -116,23 +116,23 @@ def _narrowed(axes: Mapping[int, Taps]) -> dict[int, Taps] | None:
 
 
 def _sums(rows: _Rows, dtype: DType, across: tuple[tables.Width, int] | None, along: Taps | None) -> Pass:
-    weights = [table.weight for table in (across and across[0], along) if table]
-    weight = weights[0].dtype.name
+    """Return the pass along the width, given (its table, its precision), or the height, or both."""
+    weight = next(table.weight.dtype.name for table in (across and across[0], along) if table)
     kernel, pair = _CONTRACTS[weight]
     widths, heights = (*_PLACES * 2, "uint8*", f"{weight}*", *_NUMBER * 5), (*_PLACES * 2, pair, *_NUMBER * 2)
     types = (*(f"{dtype.name}*",) * 3, *_PLACES, *widths, *heights, *_NUMBER * 8)
     call = entry.kernel("rows", kernel.format(window()), types)
-    fixed, weighted, depth = [0] * 14, None, 2
+    of_width, of_height, weighted, depth = [0] * len(widths), [0] * len(heights), None, 2
     if across is not None:
         width, precision = across
-        fixed[:9] = [*map(entry.address, width[2:]), *width.base.shape, width.taps, width.outputs, precision]
+        of_width = [*map(entry.address, width[2:]), *width.base.shape, width.taps, width.outputs, precision]
     if along is not None:
         weighted = tables.heights(along) if dtype == np.uint8 else along.weight
-        fixed[9:12] = map(entry.address, (along.start, along.length, weighted))
-        fixed[12:] = weighted.shape[1], along.precision
+        places_of_weights = map(entry.address, (along.start, along.length, weighted))
+        of_height = [*places_of_weights, weighted.shape[1], along.precision]
         depth = along.n_taps + 1
     pitch = -(-rows.row_out // BLOCK) * BLOCK + BLOCK
-    fixed += [*rows[2:], pitch, depth]
+    fixed = [*of_width, *of_height, *rows[2:], pitch, depth]
     places = depth * pitch * dtype.itemsize if across else 0  # behind the ring
     size = places + 8 * depth + VECTOR
 
@@ -200,11 +200,11 @@ def mean_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass:
     last = max(axes)
     inner = math.prod(shape[last + 1 :])
     whole = averaging(1, 1)  # of an axis that is missing in front
-    tables = [whole] * (3 - len(axes)) + [axes[axis] for axis in sorted(axes)]
-    runs = [run for table in tables for run in (table.start, table.length)]
+    boxes = [whole] * (3 - len(axes)) + [axes[axis] for axis in sorted(axes)]
+    runs = [run for taps in boxes for run in (taps.start, taps.length)]
     call = entry.kernel("loops", "average", (*(f"{dtype.name}*",) * 2, "float64*", *_PLACES * 6, *_NUMBER * 9))
-    row_in = tables[2].n_in * inner
-    sizes = [table.n_in for table in tables[:2]] + [table.n_out for table in tables]
+    row_in = boxes[2].n_in * inner
+    sizes = [taps.n_in for taps in boxes[:2]] + [taps.n_out for taps in boxes]
     fixed = [*map(entry.address, runs), *sizes, row_in, inner]
 
     def band(dst: int, src: int, low: int, high: int, keep: object = runs) -> None:

@@ -42,6 +42,13 @@ from resample.kernels.sizes import BLOCK
 TWO_BLOCKS = 2 * BLOCK  # Numba takes the name, not the product, as a constant
 
 
+@register_jitable
+def _copy_row(dst, to, src, source, length):
+    for column in range(0, length, BLOCK):
+        i = min(column, length - BLOCK)
+        store(dst, to + i, load(src, source + i, BLOCK))
+
+
 def _contract(along_width, along_height):
     """Return the kernel that resamples rows by these two."""
 
@@ -70,9 +77,7 @@ def _contract(along_width, along_height):
                         ring, 0, pitch, src, source + o * row_in, next, 2 * row_in,
                         at, base, index, weight, groups, units, taps, outputs, precision,
                     )  # fmt: skip
-                ready = (q - low) % 2 * pitch
-                for i in range(row_out):
-                    dst[q * row_out + i] = ring[ready + i]
+                _copy_row(dst, q * row_out, ring, (q - low) % 2 * pitch, row_out)
                 continue
             first = start[o]
             last = first + length[o] - 1
@@ -219,7 +224,7 @@ def _contract_bytes(window, sums):
     @register_jitable
     def columns_of_pairs(count, dst, to, rows, place, weights, weight, length, precision):
         for column in range(0, length, BLOCK):
-            i = column if column + BLOCK <= length else length - BLOCK
+            i = min(column, length - BLOCK)
             total = spread(kind(0), BLOCK)
             for k in range(count):
                 both = interleave(load(rows, place[2 * k] + i, BLOCK), load(rows, place[2 * k + 1] + i, BLOCK))
@@ -284,7 +289,7 @@ def _floats_along_width(
 @register_jitable
 def _columns_of_floats(count, dst, to, rows, place, weights, weight, length):
     for column in range(0, length, BLOCK):
-        i = column if column + BLOCK <= length else length - BLOCK
+        i = min(column, length - BLOCK)
         total = spread(types.float32(-0.0), BLOCK)
         for k in range(count):
             t = second_first(k, count)
@@ -323,19 +328,13 @@ def _select(window):
                 else:
                     store(dst, o, lower_half(half))
 
-    @register_jitable
-    def repeat(dst, to, source, length):
-        for column in range(0, length, BLOCK):
-            i = column if column + BLOCK <= length else length - BLOCK
-            store(dst, to + i, load(dst, source + i, BLOCK))
-
     def select(dst, src, at, base, index, groups, outputs, start, n_in, n_out, row_in, row_out, low, high):
         """Copy the output rows `low:high` of all planes; a row like the one before it is copied from there."""
         for q in range(low, high):
             plane = q // n_out
             o = q - plane * n_out
             if q > low and o > 0 and start[o] == start[o - 1]:
-                repeat(dst, q * row_out, (q - 1) * row_out, row_out)
+                _copy_row(dst, q * row_out, dst, (q - 1) * row_out, row_out)
             else:
                 source = (plane * n_in + start[o]) * row_in
                 later = (start[o + 1] - start[o]) * row_in if o + 1 < n_out else 0

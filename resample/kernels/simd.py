@@ -423,6 +423,15 @@ def _constant(index):
     return ir.Constant(ir.IntType(64), index)
 
 
+def _sums_and_rows(builder, kind, sums, rows, pitch, channels, vectors):
+    """Yield the place of each vector of a block, and its place in rows that are `pitch` values apart, one a channel."""
+    for c in range(channels.literal_value):
+        row = builder.gep(rows, [builder.mul(pitch, _constant(c))])
+        for v in range(vectors.literal_value):
+            at = _constant(c * vectors.literal_value + v)
+            yield _place(builder, kind, sums, at), _place(builder, kind, row, _constant(v))
+
+
 @intrinsic(prefer_literal=True)
 def block(typing_context, source, channels, vectors):
     """Return a block of running sums, which LLVM keeps in registers: `vectors` vectors for each channel."""
@@ -483,12 +492,9 @@ def resume(typing_context, sums, at, pitch, channels, vectors):
     def emit(context, builder, signature, arguments):
         kind, align = _whole(sums.dtype), sums.dtype.bitwidth // 8
         add = builder.fadd if isinstance(sums.dtype, types.Float) else builder.add
-        for c in range(channels.literal_value):
-            row = builder.gep(arguments[1], [builder.mul(arguments[2], _constant(c))])
-            for v in range(vectors.literal_value):
-                place = _place(builder, kind, arguments[0], _constant(c * vectors.literal_value + v))
-                earlier = builder.load(_place(builder, kind, row, _constant(v)), align=align)
-                builder.store(add(earlier, builder.load(place)), place)
+        sums_block, rows, distance = arguments[:3]
+        for place, written in _sums_and_rows(builder, kind, sums_block, rows, distance, channels, vectors):
+            builder.store(add(builder.load(written, align=align), builder.load(place)), place)
         return context.get_dummy_value()
 
     return types.void(sums, at, pitch, channels, vectors), emit
@@ -500,12 +506,9 @@ def finish(typing_context, sums, to, pitch, channels, vectors):
 
     def emit(context, builder, signature, arguments):
         kind, align = _whole(sums.dtype), sums.dtype.bitwidth // 8
-        for c in range(channels.literal_value):
-            row = builder.gep(arguments[1], [builder.mul(arguments[2], _constant(c))])
-            for v in range(vectors.literal_value):
-                at = _constant(c * vectors.literal_value + v)
-                total = builder.load(_place(builder, kind, arguments[0], at))
-                builder.store(total, _place(builder, kind, row, _constant(v)), align=align)
+        sums_block, rows, distance = arguments[:3]
+        for place, written in _sums_and_rows(builder, kind, sums_block, rows, distance, channels, vectors):
+            builder.store(builder.load(place), written, align=align)
         return context.get_dummy_value()
 
     return types.void(sums, to, pitch, channels, vectors), emit

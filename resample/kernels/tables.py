@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from resample.arrays import Array
+from resample.kernels.entry import address
 from resample.kernels.sizes import UNUSED, VECTOR
 from resample.taps import Taps
 
@@ -158,7 +159,7 @@ def _packed(first: Array, outputs: int, reach: int) -> Array | None:
 def aligned(array: Array) -> Array:
     """Return a copy that begins at a cache line, so that no vector of it lies in two."""
     memory = np.empty(array.nbytes + VECTOR, np.uint8)
-    begin = -memory.__array_interface__["data"][0] % VECTOR
+    begin = -address(memory) % VECTOR
     copy = memory[begin : begin + array.nbytes].view(array.dtype).reshape(array.shape)
     copy[...] = array
     return copy
