@@ -158,6 +158,29 @@ def test_fast_bytes_are_plain_bytes(
     assert (f"contract_narrow_{shuffle}" in taken) == (shuffle > 0 and (mode, antialias) in NARROW)
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("factor", [2, 4])
+def test_narrow_sums_but_for_the_edges(channels: int, factor: int, taken: set[str], guarded: Guarded) -> None:
+    """Antialiased to half and a quarter, the cut off filters at the edges alone have weights of more than 8 bits."""
+    if store.shuffle_width() == 0:
+        pytest.skip("this processor has no shuffle")
+    rng = np.random.default_rng(11)
+    for height, width in [(20, 70), (33, 132), (4, 64), (5, 401)]:
+        src = rng.integers(0, 256, (2, factor * height, factor * width, channels), np.uint8)
+        tables, expected = {}, src
+        for axis in (2, 1):
+            table = plan(
+                Axis("bilinear", src.shape[axis], src.shape[axis] // factor, None, False, True, "uint8", False)
+            )
+            assert table is not None
+            tables[axis] = table
+            expected = naive(expected, axis, table)
+        for at_end in (True, False):
+            with guarded(at_end):
+                np.testing.assert_array_equal(apply(src, tables), expected)
+    assert taken == {f"contract_narrow_{cpu.window()}"}
+
+
 def test_every_ratio_of_bytes_is_the_naive_loop() -> None:
     """Windows hold few taps of far neighbours, and at some ratio none: then the plain kernel serves."""
     rng = np.random.default_rng(7)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from resample import threads
+from resample.arrays import Array
 from resample.kernels import entry, tables
 from resample.kernels.sizes import BLOCK, SHORT_INNER, VECTOR
 from resample.taps import Taps, averaging
@@ -18,8 +19,9 @@ from resample.taps import Taps, averaging
 Shape = tuple[int, ...]
 DType = np.dtype[Any]
 
-# how many bytes of a fast kernel cost what a value of a plain one does, which is what bands are sized by
-FAST_BYTES = 8
+# what bands are sized by: how many products of a plain kernel cost what a vector of a fast one does, and what a cache
+# line does that a copy must fetch from far away
+VECTOR_COST, LINE_COST = 3, 4
 
 # long rows, if so few, are done before the tables of a fast kernel would be made
 FEW_ROWS = 8
@@ -80,14 +82,14 @@ def fast_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass | No
     if not fast_sums(dtype) or any(taps.selects for taps in axes.values()):
         return None
     last = max(axes)
-    axes = (dtype == np.uint8 and _narrowed(axes)) or axes
     after = _after(shape, axes)
     size = math.prod(shape[last + 1 :])  # of a sample of the last axis
-    across, along = axes[last], axes.get(last - 1)
+    used = (dtype == np.uint8 and _narrowed(axes)) or axes
+    across, along = used[last], used.get(last - 1)
     if along is None and size >= BLOCK:
         # rows are whole samples of this axis and keep their width
         rows = _Rows(after, math.prod(shape[:last]), across.n_in, across.n_out, size, size)
-        return _sums(rows, dtype, None, across)
+        return _sums(rows, dtype, None, (across, tables.edges(axes[last], across)))
     if across.n_out * size < BLOCK:
         return None
     if along is None:
@@ -98,7 +100,17 @@ def fast_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass | No
     if planes * n_in < FEW_ROWS < across.n_out // BLOCK:
         return None
     width = tables.widths(across, size, window()) if dtype == np.uint8 else tables.float_widths(across, size)
-    return width and _sums(rows, dtype, (width, across.precision), along)
+    if width is None:
+        return None
+    of_width = width, tables.edges(axes[last], across, size), across.precision
+    of_height = (along, tables.edges(axes[last - 1], along)) if along else None
+    return _sums(rows, dtype, of_width, of_height)
+
+
+def _narrowed(axes: Mapping[int, Taps]) -> dict[int, Taps] | None:
+    """Return the tables with int8 weights, or None if one has none."""
+    found = {axis: tables.narrowed(taps) for axis, taps in axes.items()}
+    return {axis: taps for axis, taps in found.items() if taps} if all(found.values()) else None
 
 
 # by the type of weights: the kernel that sums rows, and how it takes the weights of two rows
@@ -109,28 +121,26 @@ _CONTRACTS = {
 }
 
 
-def _narrowed(axes: Mapping[int, Taps]) -> dict[int, Taps] | None:
-    """Return the tables with int8 weights, or None if one has none."""
-    found = {axis: tables.narrowed(taps) for axis, taps in axes.items()}
-    return {axis: taps for axis, taps in found.items() if taps} if all(found.values()) else None
-
-
-def _sums(rows: _Rows, dtype: DType, across: tuple[tables.Width, int] | None, along: Taps | None) -> Pass:
-    """Return the pass along the width, given (its table, its precision), or the height, or both."""
-    weight = next(table.weight.dtype.name for table in (across and across[0], along) if table)
+def _sums(
+    rows: _Rows, dtype: DType, across: tuple[tables.Width, Array, int] | None, along: tuple[Taps, Array] | None
+) -> Pass:
+    """Return the pass along the width, given (its table, its edges, its precision), or the height, or both."""
+    weight = next(part[0].weight.dtype.name for part in (across, along) if part)
     kernel, pair = _CONTRACTS[weight]
-    widths, heights = (*_PLACES * 2, "uint8*", f"{weight}*", *_NUMBER * 5), (*_PLACES * 2, pair, *_NUMBER * 2)
+    widths = (*_PLACES * 2, "uint8*", f"{weight}*", *_PLACES, *_NUMBER * 6)
+    heights = (*_PLACES * 2, pair, *_PLACES, *_NUMBER * 2)
     types = (*(f"{dtype.name}*",) * 3, *_PLACES, *widths, *heights, *_NUMBER * 8)
     call = entry.kernel("rows", kernel.format(window()), types)
     of_width, of_height, weighted, depth = [0] * len(widths), [0] * len(heights), None, 2
     if across is not None:
-        width, precision = across
-        of_width = [*map(entry.address, width[2:]), *width.base.shape, width.taps, width.outputs, precision]
+        width, edges, precision = across
+        of_width = [*map(entry.address, (width.at, width.base, width.source, width.weight, edges)), *width.base.shape]
+        of_width += [width.taps, width.outputs, width.in_order, precision]
     if along is not None:
-        weighted = tables.heights(along) if dtype == np.uint8 else along.weight
-        places_of_weights = map(entry.address, (along.start, along.length, weighted))
-        of_height = [*places_of_weights, weighted.shape[1], along.precision]
-        depth = along.n_taps + 1
+        taps, edges = along
+        weighted = tables.heights(taps) if dtype == np.uint8 else taps.weight
+        of_height = [*map(entry.address, (taps.start, taps.length, weighted, edges)), weighted.shape[1], taps.precision]
+        depth = taps.n_taps + 1
     pitch = -(-rows.row_out // BLOCK) * BLOCK + BLOCK
     fixed = [*of_width, *of_height, *rows[2:], pitch, depth]
     places = depth * pitch * dtype.itemsize if across else 0  # behind the ring
@@ -143,7 +153,10 @@ def _sums(rows: _Rows, dtype: DType, across: tuple[tables.Width, int] | None, al
         call(dst, src, ring, ring + places, *fixed, low, high)
 
     length = rows.planes * rows.n_out
-    return Pass(rows.shape, band, length, length * rows.row_out * dtype.itemsize // FAST_BYTES)
+    vectors = length * (rows.row_out * dtype.itemsize // VECTOR) * (taps.n_taps if along else 1)
+    if across is not None:
+        vectors += rows.planes * rows.n_in * width.base.size * (width.taps if dtype == np.float32 else 1)
+    return Pass(rows.shape, band, length, vectors * VECTOR_COST)
 
 
 def copy_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass:
@@ -166,7 +179,7 @@ def copy_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass:
     if window() and size < BLOCK <= row_out and not few:
         choice = tables.choices(axes[last], size, window())
     if choice:
-        types = (*("uint8*",) * 2, *_PLACES * 2, "uint8*", *_NUMBER * 2, *_PLACES, *_NUMBER * 6)
+        types = (*("uint8*",) * 2, *_PLACES * 2, *("uint8*",) * 2, *_NUMBER * 2, *_PLACES, *_NUMBER * 6)
         call = entry.kernel("rows", f"select_{window()}", types)
         fixed = [
             *map(entry.address, choice[1:]),
@@ -188,7 +201,8 @@ def copy_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass:
         call(dst, src, *fixed, low, high)
 
     length = math.prod(shape[:first]) * len(start)
-    return Pass(_after(shape, axes), band, length, length * row_out // FAST_BYTES)
+    lines = row_out // VECTOR + min(len(place), row_in // VECTOR)
+    return Pass(_after(shape, axes), band, length, length * lines * LINE_COST)
 
 
 def _after(shape: Shape, axes: Mapping[int, Taps]) -> Shape:

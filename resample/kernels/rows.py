@@ -24,12 +24,15 @@ from resample.kernels.simd import (
     bits_as,
     bytes_of,
     choose_floats,
+    first_total,
     halves_added,
     interleave,
     load,
     lower_half,
+    multiply_add,
     packed,
     prefetch,
+    rounded,
     second_first,
     shifted,
     shuffle_bytes,
@@ -54,8 +57,8 @@ def _contract(along_width, along_height):
 
     def contract(
         dst, src, ring, place,
-        at, base, index, weight, groups, units, taps, outputs, precision,
-        start, length, weights, n_weights, height_precision,
+        at, base, index, weight, ends, groups, units, taps, outputs, in_order, precision,
+        start, length, weights, edges, n_weights, height_precision,
         n_in, n_out, row_in, row_out, pitch, depth, low, high,
     ):  # fmt: skip
         """Resample the output rows `low:high` of all planes; `n_out` rows are a plane.
@@ -75,7 +78,7 @@ def _contract(along_width, along_height):
                     next = source + (o + 1) * row_in if q + 1 < high else source + o * row_in
                     along_width(
                         ring, 0, pitch, src, source + o * row_in, next, 2 * row_in,
-                        at, base, index, weight, groups, units, taps, outputs, precision,
+                        at, base, index, weight, ends, groups, units, taps, outputs, in_order, precision,
                     )  # fmt: skip
                 _copy_row(dst, q * row_out, ring, (q - low) % 2 * pitch, row_out)
                 continue
@@ -91,7 +94,7 @@ def _contract(along_width, along_height):
                     along_width(
                         ring, done % depth * pitch, next % depth * pitch, src,
                         source + done * row_in, source + next * row_in, (later - done) * row_in,
-                        at, base, index, weight, groups, units, taps, outputs, precision,
+                        at, base, index, weight, ends, groups, units, taps, outputs, in_order, precision,
                     )  # fmt: skip
                     done += 2
             for k in range(length[o] + 1):
@@ -99,7 +102,9 @@ def _contract(along_width, along_height):
                 row = first + k if first + k <= last else last
                 place[k] = row % depth * pitch if groups > 0 else source + row * row_in
             rows = ring if groups > 0 else src
-            along_height(dst, q * row_out, rows, place, length[o], weights, o * n_weights, row_out, height_precision)
+            along_height(
+                dst, q * row_out, rows, place, o, length[o], weights, o * n_weights, edges, row_out, height_precision
+            )
 
     return contract
 
@@ -164,6 +169,28 @@ def _narrow_sums(window):
     return _Sums(types.int16, add, level, add_rows, pack)
 
 
+@register_jitable
+def _sum_ends(dst, to, src, source, ends):
+    """Do the outputs of a row that `tables.edges` lists."""
+    taps_apart, precision, numbers = ends[1], ends[2], ends[3]
+    for e in range(4, 4 + ends[0] * numbers, numbers):
+        total = first_total(ends, precision)
+        for k in range(ends[e + 2]):
+            total = multiply_add(src[source + ends[e + 1] + k * taps_apart], ends[e + 3 + k], total)
+        dst[to + ends[e]] = rounded(total, precision)
+
+
+@register_jitable
+def _sum_edge(dst, to, rows, place, edges, edge, length):
+    """Do an output row that `tables.edges` lists."""
+    precision = edges[2]
+    for i in range(length):
+        total = first_total(edges, precision)
+        for k in range(edges[edge + 2]):
+            total = multiply_add(rows[place[k] + i], edges[edge + 3 + k], total)
+        dst[to + i] = rounded(total, precision)
+
+
 def _contract_bytes(window, sums):
     """Return the kernel that sums bytes by shuffles that choose from `window` of them."""
     pairs_of_window = window // 2  # Numba takes the name, not the division, as a constant
@@ -186,7 +213,8 @@ def _contract_bytes(window, sums):
 
     @register_jitable
     def groups_of_units(
-        count, dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups, units, outputs, precision
+        count, in_order, dst, to, to_next, src, source, next, ahead, at, base, index, weight,
+        groups, units, outputs, precision,
     ):  # fmt: skip
         for g in range(groups):
             prefetch(src, source + base[g * units] + ahead)
@@ -194,32 +222,49 @@ def _contract_bytes(window, sums):
             total = spread(kind(0), pairs_of_window)
             total_next = total
             for u in range(g * units, g * units + count):
-                lanes, weights = load(index, u * window, window), load(weight, u * window, window)
-                total = add(shuffle_bytes(load(src, source + base[u], window), lanes), weights, total)
-                total_next = add(shuffle_bytes(load(src, next + base[u], window), lanes), weights, total_next)
+                pairs, pairs_next = load(src, source + base[u], window), load(src, next + base[u], window)
+                if not in_order:
+                    lanes = load(index, u * window, window)
+                    pairs, pairs_next = shuffle_bytes(pairs, lanes), shuffle_bytes(pairs_next, lanes)
+                weights = load(weight, u * window, window)
+                total = add(pairs, weights, total)
+                total_next = add(pairs_next, weights, total_next)
             finish(dst, to + at[g], total, outputs, precision)
             finish(dst, to_next + at[g], total_next, outputs, precision)
 
     @register_jitable
     def along_width(
-        dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups, units, taps, outputs, precision
+        dst, to, to_next, src, source, next, ahead, at, base, index, weight, ends,
+        groups, units, taps, outputs, in_order, precision,
     ):  # fmt: skip
         # one or two units of few taps are all of bilinear and bicubic, most often: literals leave no loop of them
-        if units == 1 and outputs == pairs_of_window:
+        if units == 1 and in_order:
             groups_of_units(
-                1, dst, to, to_next, src, source, next, ahead, at, base, index, weight,
+                1, True, dst, to, to_next, src, source, next, ahead, at, base, index, weight,
+                groups, 1, pairs_of_window, precision,
+            )  # fmt: skip
+        elif units == 2 and in_order:
+            groups_of_units(
+                2, True, dst, to, to_next, src, source, next, ahead, at, base, index, weight,
+                groups, 2, pairs_of_window, precision,
+            )  # fmt: skip
+        elif units == 1 and outputs == pairs_of_window:
+            groups_of_units(
+                1, False, dst, to, to_next, src, source, next, ahead, at, base, index, weight,
                 groups, 1, pairs_of_window, precision,
             )  # fmt: skip
         elif units == 2 and outputs == pairs_of_window:
             groups_of_units(
-                2, dst, to, to_next, src, source, next, ahead, at, base, index, weight,
+                2, False, dst, to, to_next, src, source, next, ahead, at, base, index, weight,
                 groups, 2, pairs_of_window, precision,
             )  # fmt: skip
         else:
             groups_of_units(
-                units, dst, to, to_next, src, source, next, ahead, at, base, index, weight,
+                units, False, dst, to, to_next, src, source, next, ahead, at, base, index, weight,
                 groups, units, outputs, precision,
             )  # fmt: skip
+        _sum_ends(dst, to, src, source, ends)
+        _sum_ends(dst, to_next, src, next, ends)
 
     @register_jitable
     def columns_of_pairs(count, dst, to, rows, place, weights, weight, length, precision):
@@ -232,7 +277,11 @@ def _contract_bytes(window, sums):
             store(dst, to + i, pack(shifted(total, precision)))
 
     @register_jitable
-    def along_height(dst, to, rows, place, taps, weights, weight, length, precision):
+    def along_height(dst, to, rows, place, o, taps, weights, weight, edges, length, precision):
+        for e in range(edges[0]):
+            if edges[4 + e * edges[3]] == o:
+                _sum_edge(dst, to, rows, place, edges, 4 + e * edges[3], length)
+                return
         pairs = (taps + 1) // 2
         if pairs == 1:
             columns_of_pairs(1, dst, to, rows, place, weights, weight, length, precision)
@@ -274,7 +323,8 @@ def _groups_of_floats(
 
 @register_jitable
 def _floats_along_width(
-    dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups, units, taps, outputs, precision
+    dst, to, to_next, src, source, next, ahead, at, base, index, weight, ends,
+    groups, units, taps, outputs, in_order, precision,
 ):  # fmt: skip
     if units == 1 and taps == 2:
         _groups_of_floats(1, 2, dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups, 1)
@@ -298,7 +348,7 @@ def _columns_of_floats(count, dst, to, rows, place, weights, weight, length):
 
 
 @register_jitable
-def _floats_along_height(dst, to, rows, place, taps, weights, weight, length, precision):
+def _floats_along_height(dst, to, rows, place, o, taps, weights, weight, edges, length, precision):
     if taps == 2:
         _columns_of_floats(2, dst, to, rows, place, weights, weight, length)
     elif taps == 4:
@@ -314,11 +364,14 @@ def _select(window):
     """Return the kernel that copies samples of any type, as bytes, by shuffles that choose from `window` of them."""
 
     @register_jitable
-    def along_width(dst, to, src, source, ahead, at, base, index, groups, outputs):
+    def along_width(dst, to, src, source, ahead, at, base, index, in_order, groups, outputs):
         for g in range(groups):
             prefetch(src, source + base[g] + ahead)
-            chosen = shuffle_bytes(load(src, source + base[g], window), load(index, g * window, window))
             o = to + at[g]
+            if in_order[g]:
+                store(dst, o, load(src, source + base[g], window))
+                continue
+            chosen = shuffle_bytes(load(src, source + base[g], window), load(index, g * window, window))
             if outputs == window:
                 store(dst, o, chosen)
             else:
@@ -328,7 +381,7 @@ def _select(window):
                 else:
                     store(dst, o, lower_half(half))
 
-    def select(dst, src, at, base, index, groups, outputs, start, n_in, n_out, row_in, row_out, low, high):
+    def select(dst, src, at, base, index, in_order, groups, outputs, start, n_in, n_out, row_in, row_out, low, high):
         """Copy the output rows `low:high` of all planes; a row like the one before it is copied from there."""
         for q in range(low, high):
             plane = q // n_out
@@ -338,7 +391,7 @@ def _select(window):
             else:
                 source = (plane * n_in + start[o]) * row_in
                 later = (start[o + 1] - start[o]) * row_in if o + 1 < n_out else 0
-                along_width(dst, q * row_out, src, source, later, at, base, index, groups, outputs)
+                along_width(dst, q * row_out, src, source, later, at, base, index, in_order, groups, outputs)
 
     return select
 

@@ -29,25 +29,46 @@ class Width(NamedTuple):
     For floats (groups, units, taps, 16): which of the window is an output's tap, or UNUSED."""
     weight: Array
     """The same shape; of the type of the weights of the taps."""
+    in_order: bool
+    """Of bytes, whether the pairs of all units are the window as it is, which spares the shuffle."""
 
 
 @lru_cache(maxsize=128)
 def narrowed(taps: Taps) -> Taps | None:
     """Return the table with int8 weights, where that changes no weight and 16 bits hold all sums, else None.
 
-    It is so where weights are some eighths or thirty-seconds: bilinear to twice or half the size, say.
+    It is so where weights are some eighths or thirty-seconds: bilinear to twice or half the size, say. A few outputs at
+    the ends may have weights of more bits, where the edge cuts off the filter: theirs are 0 here, see `edges`.
     """
     used = np.where(np.arange(taps.n_taps) < taps.length[:, None], taps.weight, 0).astype(np.int64)
-    shift = 0
-    while shift < taps.precision and not (used & (2 << shift) - 1).any():
-        shift += 1
-    used >>= shift
-    precision = taps.precision - shift
+    bits = np.bitwise_or.reduce(used, axis=1)
+    unit = bits & -bits  # which an output's weights are multiples of
+    inner = np.flatnonzero(unit >= np.median(unit))
+    apart = np.r_[: inner[0], inner[-1] + 1 : taps.n_out]
+    if len(apart) > taps.n_taps:
+        return None
+    used[apart] = 0
+    common = min(int(unit[inner[0] : inner[-1] + 1].min()), 1 << taps.precision)
+    used //= common
+    precision = taps.precision - common.bit_length() + 1
     highest = 255 * np.maximum(used, 0).sum(axis=1).max() + (1 << precision >> 1)
     lowest = 255 * np.minimum(used, 0).sum(axis=1).min()
     if np.abs(used).max() > 127 or highest >= 1 << 15 or lowest < -(1 << 15):
         return None
     return Taps(taps.n_in, taps.start, taps.length, used.astype(np.int8), precision=precision)
+
+
+def edges(taps: Taps, narrow: Taps, channels: int = 1) -> Array:
+    """Return as int64 the outputs that `narrow` leaves out, of an axis of interleaved `channels`: none if it is `taps`.
+
+    First how many, how far apart neighbouring taps are, the fraction bits of weights, and how many numbers follow for
+    each: where it is, where its first tap is, how many taps it has, and their weights.
+    """
+    apart = np.flatnonzero(~narrow.weight.any(axis=1))
+    places = np.stack([apart, taps.start[apart]], axis=1)[:, None] * channels + np.arange(channels)[:, None]
+    weights = np.column_stack([taps.length, taps.weight])[apart].repeat(channels, axis=0)
+    rows = np.column_stack([places.reshape(-1, 2), weights]).astype(np.int64)
+    return np.array([len(rows), channels, taps.precision, rows.shape[1], *rows.ravel()], np.int64)
 
 
 @lru_cache(maxsize=128)
@@ -61,10 +82,12 @@ def widths(taps: Taps, channels: int, window: int) -> Width | None:
     if taps.n_in * channels < window:
         return None
     first = _first(taps, channels)
+    weighted = np.flatnonzero(taps.weight.any(axis=1))  # those at the ends may be for `edges`
+    span = int(weighted[0]) * channels, int(weighted[-1] + 1) * channels
     fits = []
     for outputs in (window // 2, window // 4, window // 8, window // 16):
         for taps_of_unit in range(2, min(window // outputs, taps.n_taps + 1) + 1, 2):
-            at = _packed(first, outputs, window - (taps_of_unit - 1) * channels)
+            at = _packed(first, span, outputs, window - (taps_of_unit - 1) * channels)
             if at is not None:
                 additions = (window // outputs).bit_length() - 2
                 cost = len(at) * (4 * -(-taps.n_taps // taps_of_unit) + 2 + 2 * additions)
@@ -88,6 +111,8 @@ def widths(taps: Taps, channels: int, window: int) -> Width | None:
         )  # the lanes that the next group writes again may be beyond
         source[:, unit, lanes, half] = np.where(used, offset, 0)
         weight[:, unit, lanes, half] = np.where(used, taps.weight[pixel, tap], 0)
+    identity = (source.reshape(*base.shape, window) == np.arange(window)) | (weight.reshape(*base.shape, window) == 0)
+    in_order = outputs == window // 2 and bool(identity.all())
     if weight.itemsize == 2:
         # `rows` widens bytes by `simd.interleave`, which moves the pairs, and either moves them back or need not
         moved = np.arange(window // 2).reshape(-1, 2, 4).transpose(1, 0, 2).ravel()
@@ -95,7 +120,7 @@ def widths(taps: Taps, channels: int, window: int) -> Width | None:
             weight = weight[:, :, moved]
         else:
             source[:, :, moved] = source.copy()
-    return Width(outputs, taps_of_unit, at, base, aligned(source), aligned(weight))
+    return Width(outputs, taps_of_unit, at, base, aligned(source), aligned(weight), in_order)
 
 
 @lru_cache(maxsize=128)
@@ -111,7 +136,7 @@ def float_widths(taps: Taps, channels: int) -> Width | None:
     first = _first(taps, channels)
     fits = []
     for taps_of_unit in range(1, min(taps.n_taps, 31 // channels + 1) + 1):
-        at = _packed(first, 16, 32 - (taps_of_unit - 1) * channels)
+        at = _packed(first, (0, len(first)), 16, 32 - (taps_of_unit - 1) * channels)
         if at is not None:
             units = -(-taps.n_taps // taps_of_unit)
             fits.append((len(at) * units * (4 + 3 * taps_of_unit), taps_of_unit, units, at))
@@ -130,7 +155,7 @@ def float_widths(taps: Taps, channels: int) -> Width | None:
     source = np.where(used, offset, UNUSED).astype(np.uint8)
     tap = np.minimum(order, taps.n_taps - 1)[..., None]
     weight = np.where(used, taps.weight[pixel[:, None, None], tap], 0).astype(np.float32)
-    return Width(16, taps_of_unit, at, base, aligned(source), aligned(weight))
+    return Width(16, taps_of_unit, at, base, aligned(source), aligned(weight), False)
 
 
 def _first(taps: Taps, channels: int) -> Array:
@@ -138,22 +163,27 @@ def _first(taps: Taps, channels: int) -> Array:
     return np.asarray((taps.start[:, None] * channels + np.arange(channels)).ravel())
 
 
-def _packed(first: Array, outputs: int, reach: int) -> Array | None:
-    """Return where groups begin: each as long as it may be, `outputs`, and as its first taps lie within `reach`.
+def _packed(first: Array, span: tuple[int, int], outputs: int, reach: int) -> Array | None:
+    """Return where groups of a span begin: each as long as it may be, `outputs`, and as its first taps lie in `reach`.
 
     None where that leaves three lanes in four idle.
     """
-    most = len(first) // outputs * 4 + 4
+    begin, end = span
+    most = (end - begin) // outputs * 4 + 4
     at: list[int] = []
-    begin = 0
     furthest = np.maximum.accumulate(first)
-    while begin < len(first) and len(at) <= most:
+    while begin < end and len(at) <= most:
         at.append(begin)
         leftmost = int(first[begin : begin + outputs].min())
         begin = max(begin, min(begin + outputs, int(np.searchsorted(furthest, leftmost + reach))))
         if begin == at[-1]:
             return None
-    return np.array(at) if begin >= len(first) else None
+    if begin < end:
+        return None
+    last = end - outputs
+    if span[0] <= last < at[-1] and first[last:end].max() - first[last:end].min() < reach:
+        at[-1] = last  # a whole group, whose window is not cut off by the end of the row
+    return np.array(at)
 
 
 def aligned(array: Array) -> Array:
@@ -176,6 +206,8 @@ class Choice(NamedTuple):
     """(groups,) where in the source row a window begins."""
     source: Array
     """(groups, window) which bytes of the window are written; those beyond `outputs` are not."""
+    in_order: Array
+    """(groups,) whether that is the whole window as it is: most of a row that hardly changes its width."""
 
 
 @lru_cache(maxsize=128)
@@ -198,7 +230,8 @@ def choices(taps: Taps, size: int, window: int) -> Choice | None:
         if (place.max(axis=1) - base).max() < window:
             source = np.zeros((groups, window), np.uint8)
             source[:, :outputs] = place - base[:, None]
-            return Choice(outputs, at, base, aligned(source))
+            in_order = (outputs == window) & (source == np.arange(window)).all(axis=1)
+            return Choice(outputs, at, base, aligned(source), in_order.astype(np.uint8))
     return None
 
 
