@@ -12,8 +12,10 @@ import numpy as np
 from resample import coordinates, filters, taps
 from resample.apply import apply
 from resample.arguments import check_addressable, integer
-from resample.arrays import Array, borrowed, is_channels_last, memory_order
+from resample.arrays import Array, is_channels_last, memory_order
+from resample.devices import DeviceArray, borrowed, rearranged
 from resample.filters import Filter
+from resample.kernels.cuda import passes
 from resample.taps import Taps
 
 Size = int | Sequence[int]
@@ -186,6 +188,10 @@ def resampled(
     """
     dtype = input.dtype.newbyteorder("=")
     call = _planned(input.shape, input.strides, dtype, sizes, factors, mode, align_corners, antialias)
+    if isinstance(input, DeviceArray):
+        dense = input.dense(call.order)
+        steps = passes.planned(dense.shape, dtype, tuple(call.tables.items()), input.origin.device)
+        return (dense.run(steps) if steps else rearranged(dense)).transpose(call.home)
     dense = input.transpose(call.order)
     if not dense.flags.c_contiguous or dense.dtype != dtype:
         dense = np.ascontiguousarray(dense, dtype)

@@ -45,22 +45,33 @@ def kernel(module: str, name: str, arguments: tuple[str, ...]) -> Kernel:
     wanted = (module, name, arguments)
     with _lock:
         if wanted not in _loaded:
-            _loaded[wanted] = _linked(_object_code(*wanted), arguments)
+            _loaded[wanted] = _linked(kept(*wanted, _processor(), _object_code), arguments)
         return _loaded[wanted]
 
 
-def _object_code(module: str, name: str, arguments: tuple[str, ...]) -> bytes:
-    key = _key(module, name, arguments)
+def kept(
+    module: str,
+    name: str,
+    arguments: tuple[str, ...],
+    processor: tuple[str, ...],
+    compiled: Callable[[str, str, tuple[str, ...]], bytes],
+) -> bytes:
+    """Return the code of a kernel for a processor: from the folder, or else `compiled` and then kept there."""
+    key = _key(module, name, arguments, processor)
     folder = _folder()
     path = folder / f"{name}-{zlib.crc32(key):08x}.o" if folder else None
     code = _read(path, key) if path else None
     if code is None:
-        from resample.kernels.compile import object_code
-
-        code = object_code(module, name, arguments, _machine())
+        code = compiled(module, name, arguments)
         if path:
             _write(path, key, code)
     return code
+
+
+def _object_code(module: str, name: str, arguments: tuple[str, ...]) -> bytes:
+    from resample.kernels.compile import object_code
+
+    return object_code(module, name, arguments, _machine())
 
 
 def _linked(code: bytes, arguments: tuple[str, ...]) -> Kernel:
@@ -94,17 +105,18 @@ def _machine() -> llvm.TargetMachine:
     return target.create_target_machine(cpu=name, features=features, opt=3, jit=True)
 
 
-def _key(module: str, name: str, arguments: tuple[str, ...]) -> bytes:
+def _key(module: str, name: str, arguments: tuple[str, ...], processor: tuple[str, ...]) -> bytes:
     """Return, in full, all that the code depends on: it stands in the file, so two kernels cannot be taken for one."""
-    versions = [llvmlite.__version__, sys.version, *_processor()]
-    return b"\0".join(["\0".join([module, name, *arguments, *versions]).encode(), *_sources()])
+    versions = [llvmlite.__version__, sys.version, *processor]
+    return b"\0".join(["\0".join([module, name, *arguments, *versions]).encode(), *_sources(module)])
 
 
 @cache
-def _sources() -> list[bytes]:
-    # numba's version without importing numba: the text of its version file
-    kernels = sorted(Path(__file__).parent.glob("*.py"))
-    return [_source("numba._version"), *(path.read_bytes() for path in kernels)]
+def _sources(module: str) -> list[bytes]:
+    """Return what the code of a kernel is made from: the files of its folder, and the version of Numba."""
+    folder = Path(__file__).parent.joinpath(*module.split(".")[2:-1])
+    # the text of a file, as importing numba takes long
+    return [_source("numba._version"), *(path.read_bytes() for path in sorted(folder.glob("*.py")))]
 
 
 def _source(module: str) -> bytes:

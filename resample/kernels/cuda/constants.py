@@ -1,0 +1,11 @@
+"""What kernels, their compiler and their callers must agree on."""
+
+# rows that one thread of `sums.contract_columns` resamples with the weights of its column
+ROWS = 4
+
+# the oldest card that kernels are compiled for, and the version of PTX that came with it: newer ones take it too
+LEAST_CAPABILITY = (7, 5)
+TARGET = ("sm_75", "+ptx64")
+
+# the name of each kernel in its code
+SYMBOL = "kernel"

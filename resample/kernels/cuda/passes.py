@@ -1,0 +1,304 @@
+"""The CUDA backend: which kernels serve the tables of an array, their grids and arguments; the twin of `cpu`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from resample.arrays import Array
+from resample.kernels.cuda import driver
+from resample.kernels.cuda.constants import ROWS
+from resample.taps import Taps, averaging
+
+Shape = tuple[int, ...]
+DType = np.dtype[Any]
+
+# threads of a block; blocks that keep a GPU busy, beyond which a thread takes several planes; the driver's limit
+THREADS, BLOCKS, MOST_BLOCKS = 128, 1 << 12, 65535
+
+# rows of so many values are taken as whole samples of an axis; shorter ones are pixels, whose weights differ in a row
+LONG_ROW = 16
+
+# offsets within a plane are uint32
+MOST_OF_A_PLANE = 1 << 32
+
+
+class Pass(NamedTuple):
+    """One kernel over an array of a shape and dtype: what there is to do."""
+
+    shape: Shape
+    """Of the result."""
+    dtype: DType
+    """Of the result."""
+    run: Callable[[int, int, int], None]
+    """Does it, in the current context, given the addresses of the result and of the array, and a stream."""
+
+
+@lru_cache(maxsize=256)
+def planned(shape: Shape, dtype: DType, tables: tuple[tuple[int, Taps], ...], device: int) -> list[Pass]:
+    """Return the passes that contract the axes of an array with their tables, kept for the next array of this shape.
+
+    Axes go as on the CPU: copies and means all at once, sums the last axis first, two at once if their taps are few.
+    float16 is kept in float32 between passes.
+    """
+    axes, passes = dict(tables), list[Pass]()
+    between = np.dtype(np.float32) if dtype == np.float16 else dtype
+    while axes:
+        last = max(axes)
+        source = passes[-1].dtype if passes else dtype
+        if axes[last].selects:
+            some = {axis: taps for axis, taps in axes.items() if taps.selects}
+            step = _copy_axes(shape, source, some, device)
+        elif axes[last].averages:
+            some = axes
+            step = _mean(shape, source, axes, device)
+        else:
+            some = {axis: axes[axis] for axis in (last - 1, last) if axis in axes}
+            if not _fit_one_kernel(some):
+                some = {last: axes[last]}
+            target = dtype if len(some) == len(axes) else between
+            step = _sums(shape, source, target, some, device)
+        axes = {axis: taps for axis, taps in axes.items() if axis not in some}
+        shape = step.shape
+        passes.append(step)
+    return passes
+
+
+def _after(shape: Shape, axes: Mapping[int, Taps]) -> Shape:
+    return tuple(axes[axis].n_out if axis in axes else n for axis, n in enumerate(shape))
+
+
+def _grid(columns: int, rows: int, planes: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """Return the grid and block of so many threads side by side; rows and planes may be left to be looped over."""
+    block, room = [], THREADS
+    for length in (columns, rows, planes):
+        block.append(min(room, 1 << max(length - 1, 0).bit_length()))
+        room //= block[-1]
+    block[2] = min(block[2], 64)
+    x, y, z = (-(-length // side) for length, side in zip((columns, rows, planes), block, strict=True))
+    y = min(y, MOST_BLOCKS)
+    z = min(z, max(1, BLOCKS // (x * y)), MOST_BLOCKS)
+    return (x, y, z), (block[0], block[1], block[2])
+
+
+def _lanes(row: int, most: int) -> int:
+    """Return how many values a thread may write at once in rows of `row`: 1, 2, 4, ... at most `most`."""
+    return min(most, row & -row)
+
+
+_SOURCE = "resample.kernels.cuda"
+_NUMBER, _BIG, _SIGNED = ("uint32",), ("int64",), ("int32",)
+
+
+def _name(dtype: DType) -> str:
+    """Return how kernels see values of a type: float16 as its bits."""
+    return "uint16" if dtype == np.float16 else dtype.name
+
+
+def _weight(dtype: DType) -> DType:
+    """Return the type that values of `dtype` are summed in, and weights have."""
+    return np.dtype({"uint8": np.int32, "float64": np.float64}.get(dtype.name, np.float32))
+
+
+def _check_plane(values: int) -> None:
+    if values >= MOST_OF_A_PLANE:
+        raise ValueError(f"a plane must have less than 2**32 values on a CUDA device, got {values}")
+
+
+def _fit_one_kernel(axes: Mapping[int, Taps]) -> bool:
+    """Return whether `sums.contract_planes_*` serve two axes: every row has at most 2, or at most 4, taps."""
+    return len(axes) == 2 and all(1 < taps.n_taps <= 4 for taps in axes.values())
+
+
+def _filled(taps: Taps, n_taps: int) -> tuple[Array, Array]:
+    """Return (n_out, n_taps) each: samples and weights, of rows that all have `n_taps` taps.
+
+    What a row lacks repeats its last sample. A weight of zero would make NaN of an infinite one: for floats the weight
+    of the last tap is split, by halves, which is exact.
+    """
+    tap = np.arange(n_taps)
+    last = taps.length[:, None] - 1
+    index = taps.start[:, None] + np.minimum(tap, last)
+    weight = np.zeros((taps.n_out, n_taps), _weight(taps.weight.dtype))
+    weight[:, : taps.n_taps] = taps.weight
+    at_last = np.take_along_axis(weight, last, axis=1)
+    if weight.dtype == np.int32:
+        return index, np.where(tap > last, 0, weight)
+    times = np.where(tap == n_taps - 1, tap - last, tap - last + 1)  # 1/2, 1/4, ..., and the smallest again
+    return index, np.where(tap >= last, np.ldexp(at_last, -times.astype(np.int32)), weight).astype(weight.dtype)
+
+
+def _along_columns(index: Array, inner: int) -> Array:
+    """Return where in a row the samples `index` (of pixels, ...) are, for each of `inner` interleaved values."""
+    flat = index[:, None] * inner + np.arange(inner).reshape(-1, *[1] * (index.ndim - 1))
+    return flat.reshape(-1, *index.shape[1:])
+
+
+def _table(array: Array) -> Array:
+    """Return numbers below 2**32 as kernels read them."""
+    return np.ascontiguousarray(array, np.uint32)
+
+
+def _sums(shape: Shape, source: DType, target: DType, axes: Mapping[int, Taps], device: int) -> Pass:
+    """Return the pass that sums over two neighbouring axes at once, or one: the last, or the one before it."""
+    last, after = max(axes), _after(shape, axes)
+    inner = math.prod(shape[last + 1 :])
+    if len(axes) == 2:
+        return _planes(shape, source, target, axes[last - 1], axes[last], inner, after, device)
+    taps = axes[last]
+    weight = taps.weight.astype(_weight(source))
+    weight[np.arange(taps.n_taps) >= taps.length[:, None]] = 0
+    types: tuple[str, ...] = (f"{_name(target)}*", f"{_name(source)}*", "uint32*", "uint32*", f"{weight.dtype.name}*")
+    outer = math.prod(shape[:last])
+    if inner >= LONG_ROW:
+        _check_plane(max(taps.n_in, taps.n_out) * inner)
+        lanes = _lanes(inner, 4)
+        types += (*_NUMBER * 4, *_BIG * 2, *_SIGNED)
+        launch = driver.kernel(f"{_SOURCE}.sums", f"contract_rows_{lanes}", types, device)
+        constants = driver.Constants((_table(taps.start), _table(taps.length), np.ascontiguousarray(weight)), device)
+        numbers: tuple[int, ...] = (
+            taps.n_taps,
+            inner,
+            taps.n_out,
+            outer,
+            taps.n_in * inner,
+            taps.n_out * inner,
+            taps.precision,
+        )
+        return _pass(after, target, launch, _grid(inner // lanes, taps.n_out, outer), constants, numbers)
+    row_in, row_out = taps.n_in * inner, taps.n_out * inner
+    _check_plane(max(row_in, row_out * taps.n_taps))
+    types += (*_NUMBER * 4, *_SIGNED)
+    launch = driver.kernel(f"{_SOURCE}.sums", "contract_columns", types, device)
+    tables = _along_columns(taps.start, inner), taps.length.repeat(inner), weight.repeat(inner, axis=0).T
+    constants = driver.Constants((*map(_table, tables[:2]), np.ascontiguousarray(tables[2])), device)
+    numbers = (inner, row_in, row_out, outer, taps.precision)
+    return _pass(after, target, launch, _grid(row_out, -(-outer // ROWS), 1), constants, numbers)
+
+
+def _planes(
+    shape: Shape, source: DType, target: DType, along: Taps, across: Taps, inner: int, after: Shape, device: int
+) -> Pass:
+    """Return the pass that sums over height and width at once."""
+    n_taps = 2 if max(along.n_taps, across.n_taps) == 2 else 4
+    row_in, row_out, planes = (
+        across.n_in * inner,
+        across.n_out * inner,
+        math.prod(after) // (along.n_out * across.n_out * inner),
+    )
+    _check_plane(max(along.n_in * row_in, along.n_out * row_out, row_out * n_taps))
+    lanes = _lanes(row_out, min(8 // n_taps, 16 // target.itemsize))
+    (row, row_weight), (column, column_weight) = _filled(along, n_taps), _filled(across, n_taps)
+    tables = (
+        _table(row * row_in),
+        row_weight,
+        _table(_along_columns(column, inner).T),
+        column_weight.repeat(inner, axis=0).T,
+    )
+    weight = f"{row_weight.dtype.name}*"
+    types: tuple[str, ...] = (f"{_name(target)}*", f"{_name(source)}*", "uint32*", weight, "uint32*", weight)
+    types += (*_NUMBER * 3, *_BIG * 2, *_SIGNED * 2)
+    launch = driver.kernel(f"{_SOURCE}.sums", f"contract_planes_{n_taps}_{lanes}", types, device)
+    constants = driver.Constants([np.ascontiguousarray(table) for table in tables], device)
+    numbers = (
+        along.n_out,
+        row_out,
+        planes,
+        along.n_in * row_in,
+        along.n_out * row_out,
+        along.precision,
+        across.precision,
+    )
+    return _pass(after, target, launch, _grid(row_out // lanes, along.n_out, planes), constants, numbers)
+
+
+def _mean(shape: Shape, dtype: DType, axes: Mapping[int, Taps], device: int) -> Pass:
+    """Return the pass that averages over one to three neighbouring axes at once."""
+    last, after = max(axes), _after(shape, axes)
+    inner = math.prod(shape[last + 1 :])
+    whole = averaging(1, 1)  # of an axis that is missing in front
+    d, h, w = [whole] * (3 - len(axes)) + [axes[axis] for axis in sorted(axes)]
+    row_in, row_out = w.n_in * inner, w.n_out * inner
+    image_in = h.n_in * row_in
+    _check_plane(max(d.n_in * image_in, d.n_out * h.n_out * row_out))
+    share = [(1 / taps.length).astype(_weight(dtype)) for taps in (d, h, w)]
+    tables = [_table(run) for taps in (d, h) for run in (taps.start, taps.length)]
+    tables += [
+        _table(_along_columns(w.start, inner)),
+        _table(w.length.repeat(inner)),
+        *share[:2],
+        share[2].repeat(inner),
+    ]
+    types = (*(f"{_name(dtype)}*",) * 2, *("uint32*",) * 6, "uint32", *(f"{share[0].dtype.name}*",) * 3, "int64")
+    launch = driver.kernel(f"{_SOURCE}.sums", "average", (*types, *_NUMBER * 6), device)
+    constants = driver.Constants(tables, device)
+    planes = math.prod(shape[: min(axes)])
+    numbers = (d.n_in * image_in, image_in, row_in, d.n_out, h.n_out, row_out, planes)
+    grid = _grid(row_out, d.n_out * h.n_out, planes)
+
+    def run(dst: int, src: int, stream: int) -> None:
+        launch(*grid, stream, dst, src, *constants.addresses[:6], inner, *constants.addresses[6:], *numbers)
+
+    return Pass(after, dtype, run)
+
+
+def _copy_axes(shape: Shape, dtype: DType, axes: Mapping[int, Taps], device: int) -> Pass:
+    """Return the pass that copies the samples that tables choose, of all axes at once."""
+    first, last = min(axes), max(axes)
+    inner = math.prod(shape[last + 1 :])
+    row_in = shape[last] * inner
+    start = np.zeros(1, np.int64)
+    for axis in range(first, last):
+        chosen = axes[axis].start if axis in axes else np.arange(shape[axis])
+        start = np.add.outer(start * shape[axis], chosen).ravel()
+    plane_in = math.prod(shape[first:])
+    rows = Rows(start * row_in, _along_columns(axes[last].start, inner), math.prod(shape[:first]), 1, plane_in, 0)
+    return copying(_after(shape, axes), dtype, rows, device)
+
+
+class Rows(NamedTuple):
+    """Where the rows of a result come from: see `copies`."""
+
+    start: Array
+    """(rows of a plane,) int64"""
+    place: Array
+    """(values of a row,) below 2**32"""
+    planes: int
+    group: int
+    outer_step: int
+    inner_step: int
+
+
+def copying(shape: Shape, dtype: DType, rows: Rows, device: int) -> Pass:
+    """Return the pass that gathers a result of this shape; values are opaque."""
+    start, place, outer_step, inner_step = rows.start, rows.place, rows.outer_step, rows.inner_step
+    unit = dtype.itemsize
+    if unit > 8:  # complex128
+        parts = unit // 8
+        place = (place[:, None] * parts + np.arange(parts)).ravel()
+        start, outer_step, inner_step, unit = start * parts, outer_step * parts, inner_step * parts, 8
+    _check_plane(int(place.max(initial=0)) + 1)
+    lanes = _lanes(len(place), 16 // unit)
+    types = (*(f"uint{8 * unit}*",) * 2, "int64*", "uint32*", *_NUMBER * 4, *_BIG * 2)
+    launch = driver.kernel(f"{_SOURCE}.copies", f"copy_{lanes}", types, device)
+    constants = driver.Constants((np.ascontiguousarray(start, np.int64), _table(place)), device)
+    numbers = (len(place), len(start), rows.planes, rows.group, outer_step, inner_step)
+    return _pass(shape, dtype, launch, _grid(len(place) // lanes, len(start), rows.planes), constants, numbers)
+
+
+def _pass(
+    shape: Shape,
+    dtype: DType,
+    launch: driver.Launch,
+    grid: tuple[tuple[int, int, int], tuple[int, int, int]],
+    constants: driver.Constants,
+    numbers: tuple[int, ...],
+) -> Pass:
+    def run(dst: int, src: int, stream: int) -> None:
+        launch(*grid, stream, dst, src, *constants.addresses, *numbers)
+
+    return Pass(shape, dtype, run)

@@ -1,0 +1,262 @@
+"""The kernels that sum weighted samples: source text that Numba compiles to PTX.
+
+Each thread owns its outputs: it gathers what they need, in the CPU's order of taps, and writes them once. Planes are
+looped over, so that what the tables say of a row or column is read once and stays in registers. Offsets within a plane
+are uint32, those of planes 64 bits. float16 comes as the bits of a uint16 and is summed in float32.
+
+Tables for columns have an entry for each value of an output row, channels and all, and are padded to whole vectors.
+"""
+
+from __future__ import annotations
+
+from numba import int32, int64, njit, uint32
+
+from resample.kernels.cuda.memory import (
+    after,
+    as_float,
+    block_size_x,
+    block_size_y,
+    block_size_z,
+    block_x,
+    block_y,
+    block_z,
+    first_total,
+    grid_size_y,
+    grid_size_z,
+    levelled,
+    load,
+    load_vector,
+    multiply_add,
+    narrowed,
+    registers,
+    store,
+    store_vector,
+    thread_x,
+    thread_y,
+    thread_z,
+    widened,
+)
+from resample.kernels.cuda.constants import ROWS
+
+
+@njit(inline="always")
+def second_first(k, taps):
+    """Return the k-th tap in torch's order 1, 0, 2, 3, ...: it rounds the second product and fuses the others."""
+    return k ^ 1 if k < 2 and taps > 1 else k
+
+
+@njit(inline="always")
+def first_column(lanes):
+    """Return the first of the `lanes` neighbouring values of a row that are this thread's."""
+    return uint32(uint32(block_x() * block_size_x() + thread_x()) * uint32(lanes))
+
+
+@njit(inline="always")
+def first_row():
+    return uint32(block_y() * block_size_y() + thread_y())
+
+
+@njit(inline="always")
+def rows_side_by_side():
+    return uint32(grid_size_y() * block_size_y())
+
+
+@njit(inline="always")
+def first_plane():
+    return uint32(block_z() * block_size_z() + thread_z())
+
+
+@njit(inline="always")
+def planes_side_by_side():
+    return uint32(grid_size_z() * block_size_z())
+
+
+def _contract_planes(taps, lanes):
+    """Return the kernel that sums taps x taps samples an output, width first, as the CPU does."""
+    all_taps = taps * lanes  # Numba takes the name, not the product, as a constant
+
+    @njit(inline="always")
+    def output(dst, source, rows, row_weights, columns, weights, k, row_precision, column_precision):
+        total = first_total(row_weights[0], row_precision)
+        for i in range(taps):
+            t = second_first(i, taps)
+            across = first_total(row_weights[0], column_precision)
+            for j in range(taps):
+                s = second_first(j, taps)
+                sample = load(source, uint32(rows[t] + columns[s * lanes + k]))
+                across = multiply_add(widened(sample), weights[s * lanes + k], across)
+            total = multiply_add(levelled(across, column_precision), row_weights[t], total)
+        return narrowed(levelled(total, row_precision), dst)
+
+    def contract(
+        dst, src, row_place, row_weight, column_place, column_weight,
+        n_out, row_out, planes, plane_in, plane_out, row_precision, column_precision,
+    ):  # fmt: skip
+        """Resample planes to (n_out, row_out), `lanes` outputs a thread.
+
+        Of tap t of output row y, `row_place[y, t]` is where in a plane its source row begins, and of value j of a row
+        `column_place[t, j]` is where in that row it is; weights likewise.
+        """
+        first = first_column(lanes)
+        if first >= row_out:
+            return
+        columns = registers(uint32(0), all_taps)
+        weights = registers(load(column_weight, uint32(0)), all_taps)
+        for s in range(taps):
+            load_vector(columns, s * lanes, column_place, uint32(uint32(uint32(s) * row_out) + first), lanes)
+            load_vector(weights, s * lanes, column_weight, uint32(uint32(uint32(s) * row_out) + first), lanes)
+        rows = registers(uint32(0), taps)
+        row_weights = registers(load(column_weight, uint32(0)), taps)
+        values = registers(load(src, uint32(0)), lanes)
+        y = first_row()
+        while y < n_out:
+            for t in range(taps):
+                rows[t] = load(row_place, uint32(y * uint32(taps) + uint32(t)))
+                row_weights[t] = load(row_weight, uint32(y * uint32(taps) + uint32(t)))
+            plane = first_plane()
+            while plane < planes:
+                source = after(src, int64(plane) * plane_in)
+                for k in range(lanes):
+                    values[k] = output(
+                        dst, source, rows, row_weights, columns, weights, k, row_precision, column_precision
+                    )
+                store_vector(after(dst, int64(plane) * plane_out), uint32(y * row_out + first), values, lanes)
+                plane = uint32(plane + planes_side_by_side())
+            y = uint32(y + rows_side_by_side())
+
+    return contract
+
+
+contract_planes_2_1, contract_planes_2_2, contract_planes_2_4 = (_contract_planes(2, lanes) for lanes in (1, 2, 4))
+contract_planes_4_1, contract_planes_4_2 = (_contract_planes(4, lanes) for lanes in (1, 2))
+
+
+def _contract_rows(lanes):
+    """Return the kernel that sums rows: any number of taps of one axis, samples of which are whole rows."""
+
+    def contract(
+        dst, src, start, length, weight, n_taps, row, n_out, planes, plane_in, plane_out, precision,
+    ):  # fmt: skip
+        """Resample planes (n_in, row) to (n_out, row), `lanes` values a thread; weights are (n_out, n_taps)."""
+        first = first_column(lanes)
+        if first >= row:
+            return
+        zero = first_total(load(weight, uint32(0)), precision)
+        totals = registers(zero, lanes)
+        samples = registers(load(src, uint32(0)), lanes)
+        values = registers(narrowed(zero, dst), lanes)
+        y = first_row()
+        while y < n_out:
+            above, taps = load(start, y), load(length, y)
+            plane = first_plane()
+            while plane < planes:
+                source = after(src, int64(plane) * plane_in)
+                for k in range(lanes):
+                    totals[k] = zero
+                for i in range(taps):
+                    t = uint32(second_first(i, taps))
+                    w = load(weight, uint32(y * n_taps + t))
+                    load_vector(samples, 0, source, uint32(uint32(above + t) * row + first), lanes)
+                    for k in range(lanes):
+                        totals[k] = multiply_add(widened(samples[k]), w, totals[k])
+                for k in range(lanes):
+                    values[k] = narrowed(levelled(totals[k], precision), dst)
+                store_vector(after(dst, int64(plane) * plane_out), uint32(y * row + first), values, lanes)
+                plane = uint32(plane + planes_side_by_side())
+            y = uint32(y + rows_side_by_side())
+
+    return contract
+
+
+contract_rows_1, contract_rows_2, contract_rows_4 = (_contract_rows(lanes) for lanes in (1, 2, 4))
+
+
+def contract_columns(
+    dst, src, place, length, weight, step, row_in, row_out, rows, precision,
+):  # fmt: skip
+    """Resample rows of row_in values to row_out: any number of taps, one output of each of ROWS rows a thread.
+
+    A row's next tap is `step` values on. Weights are (taps, row_out), so that neighbouring threads read neighbouring
+    ones, and serve ROWS rows.
+    """
+    column = first_column(1)
+    if column >= row_out:
+        return
+    begin, taps = load(place, column), load(length, column)
+    zero = first_total(load(weight, uint32(0)), precision)
+    totals = registers(zero, ROWS)
+    y = uint32(first_row() * uint32(ROWS))
+    while y < rows:
+        for r in range(ROWS):
+            totals[r] = zero
+        for i in range(taps):
+            t = uint32(second_first(i, taps))
+            w = load(weight, uint32(uint32(t * row_out) + column))
+            offset = uint32(begin + uint32(t * step))
+            for r in range(ROWS):
+                # beyond the last row the first one again: read, but not written
+                line = uint32(y + uint32(r)) if uint32(y + uint32(r)) < rows else y
+                sample = load(after(src, int64(line) * int64(row_in)), offset)
+                totals[r] = multiply_add(widened(sample), w, totals[r])
+        for r in range(ROWS):
+            line = uint32(y + uint32(r))
+            if line < rows:
+                store(after(dst, int64(line) * int64(row_out)), column, narrowed(levelled(totals[r], precision), dst))
+        y = uint32(y + uint32(rows_side_by_side() * uint32(ROWS)))
+
+
+@njit(inline="always")
+def add(high, low, value):
+    """Return high + low + value as a rounded sum and what rounding lost: Knuth's TwoSum."""
+    total = high + value
+    part = total - high
+    return total, low + ((high - (total - part)) + (value - part))
+
+
+def average(
+    dst, src, start_d, length_d, start_h, length_h, place, length, step, share_d, share_h, share,
+    plane_in, image_in, row_in, d_out, h_out, row_out, planes,
+):  # fmt: skip
+    """Write the means of boxes to (planes, d_out, h_out, row_out), one a thread.
+
+    Boxes along depth and height begin at `start` and have `length` samples; along the width at `place` of a row,
+    neighbours `step` values apart. `share` of each is 1 / length. `image_in` values are one depth of a plane. Sums
+    carry what they lost, so that large boxes are as exact as the CPU's, which sums in float64.
+    """
+    column = first_column(1)
+    if column >= row_out:
+        return
+    begin, across = load(place, column), load(length, column)
+    y = first_row()
+    while y < uint32(d_out * h_out):
+        d = uint32(y // h_out)
+        h = uint32(y - uint32(d * h_out))
+        first_d, deep, first_h, high = load(start_d, d), load(length_d, d), load(start_h, h), load(length_h, h)
+        size = uint32(uint32(deep * high) * across)
+        reciprocal = load(share_d, d) * load(share_h, h) * load(share, column)
+        plane = first_plane()
+        while plane < planes:
+            source = after(src, int64(plane) * plane_in)
+            total = lost = first_total(reciprocal, int32(0))
+            i = uint32(0)
+            while i < deep:
+                j = uint32(0)
+                while j < high:
+                    line = uint32(uint32(uint32(first_d + i) * image_in) + uint32(uint32(first_h + j) * row_in))
+                    k = uint32(0)
+                    while k < across:
+                        sample = load(source, uint32(uint32(line + begin) + uint32(k * step)))
+                        total, lost = add(total, lost, widened(sample))
+                        k = uint32(k + uint32(1))
+                    j = uint32(j + uint32(1))
+                i = uint32(i + uint32(1))
+            # one step of Newton's method for the quotient, but not where infinities have made NaN of what was lost
+            number = as_float(size, reciprocal)
+            mean = total * reciprocal
+            closer = multiply_add(multiply_add(-mean, number, total) + lost, reciprocal, mean)
+            mean = closer if closer == closer else mean
+            offset = uint32(uint32(y * row_out) + column)
+            target = after(dst, int64(plane) * (int64(uint32(d_out * h_out)) * int64(row_out)))
+            store(target, offset, narrowed(mean, dst))
+            plane = uint32(plane + planes_side_by_side())
+        y = uint32(y + rows_side_by_side())
