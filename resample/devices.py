@@ -102,9 +102,12 @@ class DeviceArray:
         return self._view(shape, strides, self.address)
 
     def reshape(self, *shape: int) -> DeviceArray:
-        """Return the values in another shape: a view where they lie in order, else a copy."""
-        dense = self if self.is_dense() else self.dense()
-        return dense._view(list(shape), list(dense_strides(shape, self.dtype)), dense.address)
+        """Return the values in another shape: a view where strides allow it, else a copy."""
+        strides = _reshaped(self.shape, self.strides, shape)
+        if strides is not None:
+            return self._view(shape, strides, self.address)
+        dense = rearranged(self)
+        return dense._view(shape, dense_strides(shape, self.dtype), dense.address)
 
     def is_dense(self) -> bool:
         """Return whether the values lie in order, without gaps; axes of length 1 may have any stride."""
@@ -147,6 +150,28 @@ def dense_strides(shape: Shape, dtype: DType) -> Shape:
         strides.append(step)
         step *= max(length, 1)
     return tuple(reversed(strides))
+
+
+def _reshaped(shape: Shape, strides: Shape, wanted: Shape) -> Shape | None:
+    """Return the strides of a view in another shape of as many values, or None where there is none."""
+    axes = [(n, step) for n, step in zip(shape, strides, strict=True) if n != 1]
+    found: list[int] = []
+    for length in reversed(wanted):
+        if length == 1 or 0 in wanted:
+            found.append(axes[-1][1] if axes else 0)
+            continue
+        n, step = axes.pop()
+        while n < length:  # an axis of the view is several of the array, which must follow each other
+            outer, outer_step = axes.pop()
+            if outer_step != n * step:
+                return None
+            n *= outer
+        if n % length:
+            return None
+        found.append(step)
+        if n > length:
+            axes.append((n // length, step * length))
+    return tuple(reversed(found))
 
 
 def rearranged(view: DeviceArray) -> DeviceArray:

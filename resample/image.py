@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 
-from resample import picture
+from resample import devices, picture
 from resample.arguments import integer
 from resample.arrays import Array
+from resample.devices import DeviceArray
 from resample.interpolate import MODES, resampled
 from resample.picture import pixels_of, planes
 
@@ -32,6 +33,8 @@ class _Call(NamedTuple):
     mode: str
     align_corners: bool
     antialias: bool
+    device: int | None
+    """The number of the GPU that computes what is on the CPU, or None."""
 
 
 @overload
@@ -45,6 +48,7 @@ def resize(
     antialias: bool | None = None,
     alpha: str = "premultiplied",
     out: None = None,
+    device: str | None = None,
 ) -> Image: ...
 @overload
 def resize(
@@ -57,6 +61,7 @@ def resize(
     antialias: bool | None = None,
     alpha: str = "premultiplied",
     out: Array | None = None,
+    device: str | None = None,
 ) -> Any: ...
 def resize(
     image: Any,
@@ -68,6 +73,7 @@ def resize(
     antialias: bool | None = None,
     alpha: str = "premultiplied",
     out: Array | None = None,
+    device: str | None = None,
 ) -> Any:
     """Return a picture resized to `size` or by `scale`, of the same kind, dtype and PIL mode.
 
@@ -93,6 +99,8 @@ def resize(
             "premultiplied": colours are weighted by their opacity, so that the colour of clear pixels does not bleed
             in; computed in float32, unless all is opaque. "straight": each channel by itself, torch's bytes.
         out: an array to write the result to and return: its shape and dtype, writable, no memory shared with `image`.
+        device: "cuda" or "cuda:1" computes a PIL image or NumPy array on that GPU, with the same bytes for uint8: it is
+            copied there and back. None or "cpu": where the array is. Arrays of a GPU stay there and need no device.
 
     P pictures (palette) become RGB or RGBA and 1 pictures (bilevel) become L, except in the nearest modes; PA becomes
     RGBA. A picture's `info` is kept.
@@ -100,6 +108,7 @@ def resize(
     Raises:
         TypeError: `image` or another argument is of a type that is not listed.
         ValueError: an argument is out of range, contradicts another, or `out` does not fit.
+        RuntimeError: there is no such device, or no driver for it.
     """
     if alpha not in ("premultiplied", "straight"):
         raise ValueError(f"alpha must be 'premultiplied' or 'straight', got {alpha!r}")
@@ -108,10 +117,13 @@ def resize(
             raise TypeError("out must be None for a PIL image: its result is always a new one")
         if 0 in image.size:
             raise ValueError(f"image must have at least one pixel, got {image.height} x {image.width}")
-        call = _checked((image.height, image.width), size, scale, mode, align_corners, antialias)
+        call = _checked((image.height, image.width), size, scale, mode, align_corners, antialias, device)
         return _resize_picture(image, call, alpha)
     array, give_back = picture.borrowed_pixels(image)
-    call = _checked(array.shape[:2], size, scale, mode, align_corners, antialias)
+    call = _checked(array.shape[:2], size, scale, mode, align_corners, antialias, device)
+    if isinstance(array, DeviceArray):
+        _check_on_device(array, call, device, out)
+        return give_back(pixels_of(resampled(planes(array), *call), array.ndim))
     if out is None:
         return give_back(_resize_array(array, call))
     _check_out(out, array, call)
@@ -119,7 +131,13 @@ def resize(
 
 
 def _checked(
-    shape: tuple[int, ...], size: Any, scale: Any, mode: str, align_corners: bool, antialias: bool | None
+    shape: tuple[int, ...],
+    size: Any,
+    scale: Any,
+    mode: str,
+    align_corners: bool,
+    antialias: bool | None,
+    device: str | None,
 ) -> _Call:
     if mode not in PICTURE_MODES:
         raise ValueError(f"mode must be one of {', '.join(PICTURE_MODES)}, got {mode!r}")
@@ -150,7 +168,8 @@ def _checked(
     if antialias is None:
         shrinks = wanted[0] < height or wanted[1] < width
         antialias = row.only_antialiased or (shrinks and row.antialias_filter is not None)
-    return _Call(wanted, factors, mode, bool(align_corners), bool(antialias))
+    on_gpu = None if device in (None, "cpu") else devices.number(device)
+    return _Call(wanted, factors, mode, bool(align_corners), bool(antialias), on_gpu)
 
 
 def _pair(name: str, value: Any, check: Any) -> tuple[Any, Any]:
@@ -180,6 +199,16 @@ def _factor(name: str, value: Any) -> float:
     return factor
 
 
+def _check_on_device(array: DeviceArray, call: _Call, device: str | None, out: Any) -> None:
+    if out is not None:
+        raise TypeError("out must be None for an array of a GPU: its result is always a new one")
+    if device is not None and call.device != array.origin.device:
+        raise ValueError(f"device must be None or the array's own, 'cuda:{array.origin.device}', got {device!r}")
+    if not _is_torchs(array.dtype, call.mode, call.antialias):
+        allowed = ", ".join(MODES[call.mode].dtypes)
+        raise TypeError(f"image must be {allowed} on a GPU for mode {call.mode!r}, got {array.dtype}")
+
+
 def _check_out(out: Any, image: Array, call: _Call) -> None:
     shape = (*call.size, *image.shape[2:])
     if type(out) is not np.ndarray:
@@ -199,8 +228,8 @@ def _resize_array(array: Array, call: _Call, out: Array | None = None) -> Array:
         result = resampled(planes(array), *call, out=None if out is None else planes(out))
         if out is not None:
             return out
-        result = pixels_of(result, array.ndim)
-        return result if result.dtype == dtype else result.astype(dtype)
+        pixels: Array = pixels_of(result, array.ndim)
+        return pixels if pixels.dtype == dtype else pixels.astype(dtype)
     wide = picture.widened(array)
     result = picture.rounded(pixels_of(resampled(planes(wide), *call), array.ndim), dtype)
     if out is None:

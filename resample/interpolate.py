@@ -13,7 +13,7 @@ from resample import coordinates, filters, taps
 from resample.apply import apply
 from resample.arguments import check_addressable, integer
 from resample.arrays import Array, is_channels_last, memory_order
-from resample.devices import DeviceArray, borrowed, rearranged
+from resample.devices import DeviceArray, borrowed, downloaded, rearranged, uploaded
 from resample.filters import Filter
 from resample.kernels.cuda import passes
 from resample.taps import Taps
@@ -174,24 +174,30 @@ def interpolate(
 
 
 def resampled(
-    input: Array,
+    input: Any,
     sizes: tuple[int, ...],
     factors: tuple[float | None, ...],
     mode: str,
     align_corners: bool,
     antialias: bool,
+    device: int | None = None,
     out: Array | None = None,
-) -> Array:
+) -> Any:
     """Return `input` of shape (N, C, *spatial) resampled to `sizes`; arguments are taken as checked.
 
-    `out` is written and returned if given: the shape and dtype of the result, no memory in common with `input`.
+    A DeviceArray is resampled where it is, a NumPy array on the CPU, or on the GPU of number `device`. `out` is written
+    and returned if given: the shape and dtype of the result, no memory in common with `input`.
     """
     dtype = input.dtype.newbyteorder("=")
+    if device is not None and isinstance(input, np.ndarray):
+        native = uploaded(input.astype(dtype, copy=False), device)
+        result = downloaded(resampled(native, sizes, factors, mode, align_corners, antialias))
+        return result if out is None else _written(out, result)
     call = _planned(input.shape, input.strides, dtype, sizes, factors, mode, align_corners, antialias)
     if isinstance(input, DeviceArray):
-        dense = input.dense(call.order)
-        steps = passes.planned(dense.shape, dtype, tuple(call.tables.items()), input.origin.device)
-        return (dense.run(steps) if steps else rearranged(dense)).transpose(call.home)
+        view = input.dense(call.order)
+        steps = passes.planned(view.shape, dtype, tuple(call.tables.items()), input.origin.device)
+        return (view.run(steps) if steps else rearranged(view)).transpose(call.home)
     dense = input.transpose(call.order)
     if not dense.flags.c_contiguous or dense.dtype != dtype:
         dense = np.ascontiguousarray(dense, dtype)
@@ -201,8 +207,10 @@ def resampled(
     # sums of float16 are kept in float32 and rounded once
     result = apply(dense.astype(np.float32), call.tables).astype(dtype) if call.in_half else apply(dense, call.tables)
     result = np.asarray(result.transpose(call.home))
-    if out is None:
-        return result
+    return result if out is None else _written(out, result)
+
+
+def _written(out: Array, result: Array) -> Array:
     out[...] = result
     return out
 

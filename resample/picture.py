@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from resample.arrays import Array, GiveBack, borrowed
+from resample.arrays import Array, GiveBack
+from resample.devices import borrowed
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -91,11 +92,11 @@ def closed(pixels: Array, form: Form) -> Image:
     return image
 
 
-def borrowed_pixels(image: Any) -> tuple[Array, GiveBack]:
+def borrowed_pixels(image: Any) -> tuple[Any, GiveBack]:
     """Return the pixels of an array that is an image, and what gives a result back in the caller's kind.
 
     Raises:
-        TypeError, ValueError: it is not an array that `arrays.borrowed` takes, of two or three axes, with a pixel.
+        TypeError, ValueError: it is not an array that `devices.borrowed` takes, of two or three axes, with a pixel.
     """
     array, give_back = borrowed("image", image)
     if array.ndim not in (2, 3):
@@ -105,15 +106,14 @@ def borrowed_pixels(image: Any) -> tuple[Array, GiveBack]:
     return array, give_back
 
 
-def planes(pixels: Array) -> Array:
+def planes(pixels: Any) -> Any:
     """Return the (1, channels, height, width) view of an image."""
     return pixels[None, None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)[None]
 
 
-def pixels_of(planes: Array, ndim: int) -> Array:
+def pixels_of(planes: Any, ndim: int) -> Any:
     """Return the image of `ndim` axes that (1, channels, height, width) planes show."""
-    pixels: Array = planes[0, 0] if ndim == 2 else planes[0].transpose(1, 2, 0)
-    return pixels
+    return planes[0, 0] if ndim == 2 else planes[0].transpose(1, 2, 0)
 
 
 def widened(pixels: Array) -> Array:

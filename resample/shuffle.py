@@ -9,7 +9,8 @@ import numpy as np
 
 from resample import threads
 from resample.arguments import integer
-from resample.arrays import Array, borrowed, memory_order
+from resample.arrays import Array, memory_order
+from resample.devices import DeviceArray, borrowed, rearranged
 from resample.kernels import entry
 
 DTYPES = (
@@ -52,10 +53,14 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Any:
     n, c = math.prod(lead), channels // (r * r)
     src = array.reshape(n, channels, height, width)
     order = memory_order(src.shape, src.strides)
-    dst = _empty((n, c, height * r, width * r), array.dtype, order)
     channelwise = src.reshape(n, c, r, r, height, width).transpose(0, 1, 4, 2, 5, 3)
-    _rearrange(dst.reshape(n, c, height, r, width, r), channelwise, order)
-    return give_back(dst.reshape(*lead, c, height * r, width * r))
+    shape = (n, c, height * r, width * r)
+    if isinstance(src, DeviceArray):
+        dst: Any = _rearranged(channelwise, shape, order)
+    else:
+        dst = _empty(shape, array.dtype, order)
+        _rearrange(dst.reshape(n, c, height, r, width, r), channelwise, order)
+    return give_back(dst.reshape(*lead, *shape[1:]))
 
 
 def pixel_unshuffle(input: Any, downscale_factor: int) -> Any:
@@ -83,10 +88,15 @@ def pixel_unshuffle(input: Any, downscale_factor: int) -> Any:
     n, height, width = math.prod(lead), height // r, width // r
     src = array.reshape(n, c, height * r, width * r)
     order = memory_order(src.shape, src.strides)
-    dst = _empty((n, c * r * r, height, width), array.dtype, order)
-    channelwise = dst.reshape(n, c, r, r, height, width).transpose(0, 1, 4, 2, 5, 3)
-    _rearrange(channelwise, src.reshape(n, c, height, r, width, r), order)
-    return give_back(dst.reshape(*lead, c * r * r, height, width))
+    phases = src.reshape(n, c, height, r, width, r)
+    shape = (n, c * r * r, height, width)
+    if isinstance(src, DeviceArray):
+        dst: Any = _rearranged(phases.transpose(0, 1, 3, 5, 2, 4), shape, order)
+    else:
+        dst = _empty(shape, array.dtype, order)
+        channelwise = dst.reshape(n, c, r, r, height, width).transpose(0, 1, 4, 2, 5, 3)
+        _rearrange(channelwise, phases, order)
+    return give_back(dst.reshape(*lead, *shape[1:]))
 
 
 def _factor(name: str, value: Any) -> int:
@@ -107,6 +117,19 @@ def _empty(shape: tuple[int, ...], dtype: np.dtype[Any], order: tuple[int, ...])
     """Return a new array whose axes lie in memory in the order `order`."""
     memory: Array = np.empty([shape[axis] for axis in order], dtype)
     return np.asarray(memory.transpose(np.argsort(order)))
+
+
+def _rearranged(view: DeviceArray, shape: tuple[int, ...], order: tuple[int, ...]) -> DeviceArray:
+    """Return six axes of a device as `shape`, (N, C, H, W), copied so that its axes lie in memory in the order `order`.
+
+    The six are n, then two or three of channels, the height and the width each: as many as have the right length.
+    """
+    if order == (0, 1, 2, 3):
+        return rearranged(view).reshape(*shape)
+    # channels last
+    split = 2 if view.shape[1] == shape[1] else 4
+    axes = (0, *range(split, 6), *range(1, split))
+    return rearranged(view.transpose(axes)).reshape(shape[0], *shape[2:], shape[1]).transpose(0, 3, 1, 2)
 
 
 def _rearrange(dst: Array, src: Array, order: tuple[int, ...]) -> None:

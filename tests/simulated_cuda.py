@@ -260,6 +260,10 @@ def fetched(result: Any) -> np.ndarray:
     return np.lib.stride_tricks.as_strided(raw[: dtype.itemsize].view(dtype), shape, strides).copy()
 
 
+def _title(module: str, name: str, arguments: tuple[str, ...]) -> str:
+    return f"// {module} {name} {' '.join(arguments)}\n\0"
+
+
 @contextlib.contextmanager
 def simulated(monkeypatch: pytest.MonkeyPatch, **options: Any) -> Iterator[Driver]:
     """Within this, the driver is a simulated one."""
@@ -271,9 +275,7 @@ def simulated(monkeypatch: pytest.MonkeyPatch, **options: Any) -> Iterator[Drive
     ]  # fmt: skip
     with monkeypatch.context() as patch:
         patch.setattr(driver, "library", lambda: found)
-        patch.setattr(
-            store, "kept", lambda module, name, types, *_: f"// {module} {name} {' '.join(types)}\n\0".encode()
-        )
+        patch.setattr(driver, "_code", lambda *kernel: _title(*kernel).encode())
         for clear in caches:
             clear()
         yield found

@@ -87,8 +87,8 @@ def _primary(device: int) -> Any:
         _call("cuDeviceGetAttribute", ctypes.byref(number), attribute, device)
         numbers.append(number.value)
     if tuple(numbers) < LEAST_CAPABILITY:
-        least = ".".join(map(str, LEAST_CAPABILITY))
-        raise RuntimeError(f"a GPU of compute capability {least} or more is needed, device {device} has {numbers}")
+        least, found = (".".join(map(str, pair)) for pair in (LEAST_CAPABILITY, numbers))
+        raise RuntimeError(f"a GPU of compute capability {least} or more is needed, device {device} has {found}")
     context = ctypes.c_void_p()
     _call("cuDevicePrimaryCtxRetain", ctypes.byref(context), device)
     return context
@@ -215,6 +215,12 @@ def kernel(module: str, name: str, arguments: tuple[str, ...], device: int) -> L
     return found
 
 
+def _code(module: str, name: str, arguments: tuple[str, ...]) -> bytes:
+    from resample.kernels import store  # imports llvmlite, which a process that uses no GPU need not wait for
+
+    return store.kept(module, name, arguments, TARGET, _compiled)
+
+
 def _compiled(module: str, name: str, arguments: tuple[str, ...]) -> bytes:
     from resample.kernels.cuda import (
         ptx,
@@ -224,9 +230,7 @@ def _compiled(module: str, name: str, arguments: tuple[str, ...]) -> bytes:
 
 
 def _load(module: str, name: str, arguments: tuple[str, ...], device: int) -> Launch:
-    from resample.kernels import store
-
-    code = store.kept(module, name, arguments, TARGET, _compiled)
+    code = _code(module, name, arguments)
     image, function = ctypes.c_void_p(), ctypes.c_void_p()
     with on(device):
         _call("cuModuleLoadData", ctypes.byref(image), code)  # for as long as the process lives

@@ -12,6 +12,9 @@ from numba.extending import intrinsic
 
 INT32, INT64 = ir.IntType(32), ir.IntType(64)
 
+# bytes that one instruction moves; longer vectors are several of these
+MOST_ALIGNED = 16
+
 
 def _place(builder, pointer, index, kind):
     """Return the address of pointer[index], an int64 or, as offsets inside a plane are, a uint32."""
@@ -50,7 +53,7 @@ def _read(context, builder, place, lanes):
     element = place.type.pointee
     whole = ir.VectorType(element, lanes) if lanes > 1 else element
     value = builder.load(builder.bitcast(place, whole.as_pointer()))
-    value.align = lanes * context.get_abi_sizeof(element)
+    value.align = min(lanes * context.get_abi_sizeof(element), MOST_ALIGNED)
     value.set_metadata("invariant.load", builder.module.add_metadata([]))
     return value
 
@@ -79,7 +82,7 @@ def store_vector(typing_context, pointer, index, values, lanes):
             part = builder.load(builder.gep(arguments[2], [INT64(k)]))
             whole = builder.insert_element(whole, part, INT32(k))
         written = builder.store(whole, builder.bitcast(place, whole.type.as_pointer()))
-        written.align = count * context.get_abi_sizeof(element)
+        written.align = min(count * context.get_abi_sizeof(element), MOST_ALIGNED)
         return context.get_dummy_value()
 
     return types.void(pointer, index, pointer, lanes), emit

@@ -114,8 +114,8 @@ def _fit_one_kernel(axes: Mapping[int, Taps]) -> bool:
     return len(axes) == 2 and all(1 < taps.n_taps <= 4 for taps in axes.values())
 
 
-def _filled(taps: Taps, n_taps: int) -> tuple[Array, Array]:
-    """Return (n_out, n_taps) each: samples and weights, of rows that all have `n_taps` taps.
+def _filled(taps: Taps, n_taps: int, dtype: DType) -> tuple[Array, Array]:
+    """Return (n_out, n_taps) each: samples and weights of a dtype, of rows that all have `n_taps` taps.
 
     What a row lacks repeats its last sample. A weight of zero would make NaN of an infinite one: for floats the weight
     of the last tap is split, by halves, which is exact.
@@ -123,7 +123,7 @@ def _filled(taps: Taps, n_taps: int) -> tuple[Array, Array]:
     tap = np.arange(n_taps)
     last = taps.length[:, None] - 1
     index = taps.start[:, None] + np.minimum(tap, last)
-    weight = np.zeros((taps.n_out, n_taps), _weight(taps.weight.dtype))
+    weight = np.zeros((taps.n_out, n_taps), dtype)
     weight[:, : taps.n_taps] = taps.weight
     at_last = np.take_along_axis(weight, last, axis=1)
     if weight.dtype == np.int32:
@@ -192,7 +192,10 @@ def _planes(
     )
     _check_plane(max(along.n_in * row_in, along.n_out * row_out, row_out * n_taps))
     lanes = _lanes(row_out, min(8 // n_taps, 16 // target.itemsize))
-    (row, row_weight), (column, column_weight) = _filled(along, n_taps), _filled(across, n_taps)
+    (row, row_weight), (column, column_weight) = (
+        _filled(along, n_taps, _weight(source)),
+        _filled(across, n_taps, _weight(source)),
+    )
     tables = (
         _table(row * row_in),
         row_weight,
@@ -273,18 +276,22 @@ class Rows(NamedTuple):
     inner_step: int
 
 
+def copy_types(unit: int) -> tuple[str, ...]:
+    """Return the types of the arguments of `copies.copy_*` for values of 1, 2, 4 or 8 bytes."""
+    return (*(f"uint{8 * unit}*",) * 2, "int64*", "uint32*", *_NUMBER * 4, *_BIG * 2)
+
+
 def copying(shape: Shape, dtype: DType, rows: Rows, device: int) -> Pass:
     """Return the pass that gathers a result of this shape; values are opaque."""
     start, place, outer_step, inner_step = rows.start, rows.place, rows.outer_step, rows.inner_step
-    unit = dtype.itemsize
-    if unit > 8:  # complex128
-        parts = unit // 8
+    unit = min(dtype.itemsize & -dtype.itemsize, 8)  # of complex128 and of types of odd sizes, a part
+    parts = dtype.itemsize // unit
+    if parts > 1:
         place = (place[:, None] * parts + np.arange(parts)).ravel()
-        start, outer_step, inner_step, unit = start * parts, outer_step * parts, inner_step * parts, 8
+        start, outer_step, inner_step = start * parts, outer_step * parts, inner_step * parts
     _check_plane(int(place.max(initial=0)) + 1)
     lanes = _lanes(len(place), 16 // unit)
-    types = (*(f"uint{8 * unit}*",) * 2, "int64*", "uint32*", *_NUMBER * 4, *_BIG * 2)
-    launch = driver.kernel(f"{_SOURCE}.copies", f"copy_{lanes}", types, device)
+    launch = driver.kernel(f"{_SOURCE}.copies", f"copy_{lanes}", copy_types(unit), device)
     constants = driver.Constants((np.ascontiguousarray(start, np.int64), _table(place)), device)
     numbers = (len(place), len(start), rows.planes, rows.group, outer_step, inner_step)
     return _pass(shape, dtype, launch, _grid(len(place) // lanes, len(start), rows.planes), constants, numbers)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from numba import int32, int64, njit, uint32
 
+from resample.kernels.cuda.constants import ROWS
 from resample.kernels.cuda.memory import (
     after,
     as_float,
@@ -36,7 +37,6 @@ from resample.kernels.cuda.memory import (
     thread_z,
     widened,
 )
-from resample.kernels.cuda.constants import ROWS
 
 
 @njit(inline="always")
@@ -107,7 +107,7 @@ def _contract_planes(taps, lanes):
             load_vector(weights, s * lanes, column_weight, uint32(uint32(uint32(s) * row_out) + first), lanes)
         rows = registers(uint32(0), taps)
         row_weights = registers(load(column_weight, uint32(0)), taps)
-        values = registers(load(src, uint32(0)), lanes)
+        values = registers(narrowed(load(column_weight, uint32(0)), dst), lanes)
         y = first_row()
         while y < n_out:
             for t in range(taps):

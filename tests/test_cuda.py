@@ -1,0 +1,350 @@
+"""The CUDA backend on a simulated device: kernels as they are compiled for a GPU, run by the CPU."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import simulated_cuda
+import torch
+from PIL import Image
+from simulated_cuda import Array, Driver, fetched
+
+import resample
+import resample.functional as F
+from resample import devices
+from resample.kernels import store
+from resample.kernels.cuda import driver, passes
+
+# numbers of axes, modes and flags
+MODES = [
+    *((n, mode, {}) for n, mode in itertools.product((1, 2, 3), ("nearest", "nearest-exact", "area"))),
+    *((1, "linear", {"align_corners": aligned}) for aligned in (False, True)),
+    *((2, mode, {"align_corners": aligned}) for mode in ("bilinear", "bicubic") for aligned in (False, True)),
+    *((3, "trilinear", {"align_corners": aligned}) for aligned in (False, True)),
+    *((2, mode, {"antialias": True}) for mode in ("bilinear", "bicubic", "lanczos")),
+]
+SIZES = {1: [(7, 19), (40, 9)], 2: [((9, 7), (18, 12)), ((20, 33), (7, 5)), ((5, 6), (5, 14)), ((1, 1), (3, 2))]}
+SIZES[3] = [((3, 5, 4), (6, 7, 8)), ((6, 9, 8), (2, 9, 5))]
+
+
+@pytest.fixture
+def cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[Driver]:
+    with simulated_cuda.simulated(monkeypatch) as found:
+        yield found
+
+
+def layouts(values: np.ndarray) -> list[np.ndarray]:
+    """Return the array with channels first, last, and with gaps."""
+    last = np.moveaxis(np.ascontiguousarray(np.moveaxis(values, 1, -1)), -1, 1)
+    gaps = np.zeros((*values.shape[:-1], 2 * values.shape[-1]), values.dtype)[..., ::2]
+    gaps[...] = values
+    return [values, last, gaps]
+
+
+def sample(shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    rng = np.random.default_rng(1)
+    if dtype == "uint8":
+        return rng.integers(0, 256, shape, np.uint8)
+    return rng.standard_normal(shape).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "float32", "float64"])
+@pytest.mark.parametrize(("axes", "mode", "flags"), MODES)
+def test_interpolate_is_the_cpus(axes: int, mode: str, flags: dict[str, bool], dtype: str, cuda: Driver) -> None:
+    row = resample.interpolate.MODES[mode]
+    if dtype not in row.dtypes or (dtype == "float16" and flags.get("antialias")):
+        pytest.skip("torch has no such kernel")
+    for (size, out), channels in itertools.product(SIZES[axes], (1, 3, 4, 17)):
+        size = size if isinstance(size, tuple) else (size,)
+        for view in layouts(sample((2, channels, *size), dtype)):
+            options = {"size": out, "mode": mode, **flags}
+            expected = F.interpolate(view, **options)
+            result = F.interpolate(Array(view), **options)
+            values = fetched(result)
+            if row.copies or dtype == "uint8":
+                np.testing.assert_array_equal(values, expected)
+            else:
+                eps = np.finfo(dtype).eps
+                np.testing.assert_allclose(values, expected, rtol=2 * eps, atol=4 * eps)
+            strides = [step for step, n in zip(expected.strides, expected.shape, strict=True) if n > 1]
+            assert [s for s, n in zip(result.strides, result.shape, strict=True) if n > 1] == strides
+    assert cuda.synchronized == 0
+
+
+def test_every_kernel_for_sums_runs(cuda: Driver) -> None:
+    for width, channels, mode in itertools.product((5, 6, 8), (1, 16, 17, 18), ("bilinear", "bicubic")):
+        view = sample((1, channels, 4, 7), "float32").transpose(0, 2, 3, 1).copy().transpose(0, 3, 1, 2)
+        F.interpolate(Array(view), size=(6, width), mode=mode)
+        F.interpolate(Array(view), size=(3, width), mode=mode, antialias=True)
+    wanted = {f"contract_planes_2_{lanes}" for lanes in (1, 2, 4)} | {f"contract_planes_4_{lanes}" for lanes in (1, 2)}
+    wanted |= {f"contract_rows_{lanes}" for lanes in (1, 2, 4)} | {"contract_columns"}
+    assert {name for name, *_ in cuda.launches} == wanted
+
+
+def test_infinities_stay_where_they_are(cuda: Driver) -> None:
+    """Rows at the edge have fewer taps: what fills them up must not make NaN of an infinite neighbour."""
+    array = np.ones((1, 1, 6, 6), np.float32)
+    array[0, 0, 0, 0], array[0, 0, -1, -1], array[0, 0, 3, 3] = np.inf, -np.inf, np.nan
+    for mode, size in itertools.product(("bilinear", "bicubic", "area"), ((12, 12), (3, 3), (7, 6))):
+        expected = F.interpolate(array, size=size, mode=mode)
+        np.testing.assert_allclose(fetched(F.interpolate(Array(array), size=size, mode=mode)), expected, rtol=1e-6)
+
+
+def test_a_row_of_minus_zero_stays_so(cuda: Driver) -> None:
+    array = np.full((1, 1, 5, 5), -0.0, np.float32)
+    assert np.signbit(fetched(F.interpolate(Array(array), size=(9, 9), mode="bilinear"))).all()
+
+
+def test_more_planes_than_a_grid_has(cuda: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads loop over the rows and planes that grids leave over."""
+    monkeypatch.setattr(passes, "BLOCKS", 3)
+    monkeypatch.setattr(passes, "MOST_BLOCKS", 2)
+    view = sample((5, 40, 9, 7), "float32")
+    for options in (
+        {"size": (23, 8), "mode": "bilinear"},
+        {"size": (4, 3), "mode": "bicubic", "antialias": True},
+        {"size": (23, 8), "mode": "nearest"},
+        {"size": (4, 3), "mode": "area"},
+    ):
+        for array in layouts(view):
+            np.testing.assert_allclose(
+                fetched(F.interpolate(Array(array), **options)), F.interpolate(array, **options), rtol=1e-5, atol=1e-6
+            )
+
+
+@pytest.mark.parametrize(
+    "dtype", ["float16", "float32", "float64", "uint8", "int16", "bool", "complex64", "complex128"]
+)
+def test_pixel_shuffle_is_the_cpus(dtype: str, cuda: Driver) -> None:
+    for shape, r in (((2, 12, 5, 6), 2), ((9, 4, 6), 3), ((2, 2, 8, 3, 5), 2), ((1, 4, 1, 1), 2), ((3, 36, 7, 33), 6)):
+        array = (np.random.default_rng(2).random(shape) * 200).astype(dtype)
+        for view in (array, np.moveaxis(np.ascontiguousarray(np.moveaxis(array, -3, -1)), -1, -3)):
+            shuffled = F.pixel_shuffle(view, r)
+            result = F.pixel_shuffle(Array(view), r)
+            np.testing.assert_array_equal(fetched(result), shuffled)
+            np.testing.assert_array_equal(fetched(F.pixel_unshuffle(result, r)), view)
+            np.testing.assert_array_equal(fetched(F.pixel_unshuffle(Array(shuffled), r)), view)
+    assert cuda.synchronized == 0
+
+
+def test_results_are_new(cuda: Driver) -> None:
+    array = Array(sample((1, 2, 4, 5), "float32"))
+    for result in (
+        F.interpolate(array, size=(4, 5), mode="bilinear"),
+        F.interpolate(array, size=(4, 5)),
+        F.pixel_shuffle(array, 1),
+    ):
+        assert result.__cuda_array_interface__["data"][0] != array.memory.address
+        np.testing.assert_array_equal(fetched(result), sample((1, 2, 4, 5), "float32"))
+
+
+def test_empty_batch(cuda: Driver) -> None:
+    result = F.interpolate(Array(np.empty((0, 3, 4, 5), np.float32)), size=(2, 2), mode="bilinear")
+    assert result.shape == (0, 3, 2, 2)
+    assert not cuda.launches
+
+
+def test_the_callers_stream(cuda: Driver) -> None:
+    F.interpolate(Array(sample((1, 1, 4, 4), "float32"), stream=1234), scale_factor=2.0, mode="bilinear")
+    F.interpolate(Array(sample((1, 1, 4, 4), "float32")), scale_factor=2.0, mode="bilinear")
+    assert [launch[-1] for launch in cuda.launches] == [1234, 1]
+
+
+def test_memory_is_given_back(cuda: Driver) -> None:
+    for _ in range(3):
+        F.interpolate(Array(sample((1, 3, 9, 9), "float32")), size=(4, 4), mode="bicubic", antialias=True)
+    tables = len(cuda.blocks)
+    F.interpolate(Array(sample((1, 3, 9, 9), "float32")), size=(4, 4), mode="bicubic", antialias=True)
+    assert len(cuda.blocks) == tables
+
+
+def test_tables_that_a_graph_reads_are_kept(cuda: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "_captured", [])
+    array = Array(sample((1, 1, 4, 4), "float32"))
+    F.interpolate(array, size=(8, 8), mode="bilinear")
+    assert not devices._captured
+    cuda.capturing = True
+    F.interpolate(array, size=(8, 8), mode="bilinear")
+    assert devices._captured
+
+
+def tensor_library() -> tuple[types.ModuleType, type]:
+    """Return a module `torch` with as much of CUDA tensors as is asked of them, whose memory is simulated."""
+    library = types.ModuleType("torch")
+
+    class Tensor:
+        __module__ = "torch"
+
+        def __init__(self, memory: Any, shape: tuple[int, ...], steps: tuple[int, ...], dtype: str) -> None:
+            self.memory, self.shape, self.steps, self.dtype = memory, shape, steps, f"torch.{dtype}"
+            self.requires_grad = self.conjugated = False
+            self.device = types.SimpleNamespace(index=0)
+
+        def __dlpack_device__(self) -> tuple[int, int]:
+            return 2, 0
+
+        def data_ptr(self) -> int:
+            return self.memory.address
+
+        def stride(self) -> tuple[int, ...]:
+            return self.steps
+
+        def is_conj(self) -> bool:
+            return self.conjugated
+
+        def is_neg(self) -> bool:
+            return False
+
+        def view(self, dtype: str) -> Tensor:
+            return Tensor(self.memory, self.shape, self.steps, dtype)
+
+        def as_strided(self, shape: tuple[int, ...], steps: list[int]) -> Tensor:
+            return Tensor(self.memory, shape, tuple(steps), self.dtype.removeprefix("torch."))
+
+    def empty(nbytes: int, dtype: str, device: Any) -> Tensor:
+        return Tensor(driver.Memory(nbytes, 0), (nbytes,), (1,), dtype)
+
+    for name in ("uint8", "float32"):
+        setattr(library, name, name)
+    library.empty = empty
+    library.cuda = types.SimpleNamespace(current_stream=lambda device: types.SimpleNamespace(cuda_stream=99))
+    return library, Tensor
+
+
+def test_torch_tensors(cuda: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    library, tensor_type = tensor_library()
+    monkeypatch.setitem(sys.modules, "torch", library)
+    values = sample((1, 2, 4, 5), "float32")
+    array = Array(values)
+    tensor = tensor_type(array.memory, (1, 2, 4, 5), (40, 20, 5, 1), "float32")
+    result = F.interpolate(tensor, scale_factor=2.0, mode="bilinear")
+    assert isinstance(result, tensor_type)
+    assert (result.shape, result.steps, result.dtype) == ((1, 2, 8, 10), (160, 80, 10, 1), "torch.float32")
+    assert cuda.launches[-1][-1] == 99
+    view = devices.DeviceArray(
+        result.data_ptr(), result.shape, tuple(4 * s for s in result.steps), values.dtype, devices._origin(0, 1), result
+    )
+    np.testing.assert_allclose(
+        fetched(view), F.interpolate(values, scale_factor=2.0, mode="bilinear"), rtol=1e-6, atol=1e-6
+    )
+    tensor.requires_grad = True
+    with pytest.raises(ValueError, match="input must not require a gradient"):
+        F.interpolate(tensor, scale_factor=2.0)
+    tensor.requires_grad, tensor.conjugated = False, True
+    with pytest.raises(ValueError, match="input must be resolved"):
+        F.interpolate(tensor, scale_factor=2.0)
+    tensor.conjugated, tensor.dtype = False, "torch.bfloat16"
+    with pytest.raises(TypeError, match=r"input must have a dtype that NumPy has, got torch\.bfloat16"):
+        F.interpolate(tensor, scale_factor=2.0)
+
+
+def test_dlpack(cuda: Driver) -> None:
+    """What speaks DLPack alone: here the capsule of a CPU tensor that is said to lie on a device."""
+    values = torch.from_numpy(sample((1, 2, 4, 5), "float32")).transpose(2, 3)
+
+    class Exporter:
+        def __dlpack_device__(self) -> tuple[int, int]:
+            return 2, 0
+
+        def __dlpack__(self, stream: int) -> Any:
+            assert stream == 1
+            return values.__dlpack__()
+
+    view, _ = devices.borrowed("input", Exporter())
+    assert (view.shape, view.strides, view.dtype) == ((1, 2, 5, 4), (160, 80, 4, 20), np.float32)
+    assert view.address == values.data_ptr()
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic", "lanczos", "area"])
+@pytest.mark.parametrize("form", ["L", "RGB", "RGBA", "LA", "P", "1", "I;16", "F", "CMYK"])
+def test_resize_of_pictures_has_the_cpus_bytes(form: str, mode: str, cuda: Driver) -> None:
+    rng = np.random.default_rng(3)
+    channels = {"RGB": 3, "RGBA": 4, "LA": 2, "CMYK": 4}.get(form, 0)
+    if form in ("I;16", "F"):
+        values = rng.integers(0, 60000, (11, 13)).astype(np.uint16 if form == "I;16" else np.float32)
+        image = Image.fromarray(values)
+    else:
+        values = rng.integers(0, 256, (11, 13, channels) if channels else (11, 13), np.uint8)
+        image = Image.fromarray(values, form if channels else None).convert(form)
+    for size in ((22, 26), (5, 9)):
+        expected = np.asarray(resample.resize(image, size, mode=mode))
+        result = resample.resize(image, size, mode=mode, device="cuda")
+        if form == "F" and mode != "nearest":
+            np.testing.assert_allclose(np.asarray(result), expected, rtol=1e-6)
+        else:
+            # halves that are rounded from floats may fall to either side
+            off = int(form in ("I;16", "RGBA", "LA") or mode == "area")
+            assert np.abs(np.asarray(result).astype(int) - expected.astype(int)).max() <= off
+            assert (np.asarray(result) == expected).mean() > 0.98
+        assert result.mode == resample.resize(image, size, mode=mode).mode
+    assert cuda.launches
+
+
+def test_resize_of_arrays(cuda: Driver) -> None:
+    array = sample((9, 7, 3), "uint8")
+    expected = resample.resize(array, scale=2)
+    np.testing.assert_array_equal(resample.resize(array, scale=2, device="cuda:0"), expected)
+    np.testing.assert_array_equal(fetched(resample.resize(Array(array), scale=2)), expected)
+    np.testing.assert_array_equal(
+        fetched(resample.resize(Array(array[..., 0]), scale=2, device="cuda")), expected[..., 0]
+    )
+    out = np.empty_like(expected)
+    assert resample.resize(array, scale=2, device="cuda", out=out) is out
+    np.testing.assert_array_equal(out, expected)
+    big = array.astype(">f4")
+    np.testing.assert_allclose(resample.resize(big, scale=2, device="cuda"), resample.resize(big, scale=2), rtol=1e-6)
+
+
+def test_wrong_devices(cuda: Driver) -> None:
+    array = sample((9, 7, 3), "uint8")
+    for device in ("gpu", "cuda:", "cuda:x", "cuda1", "cuda:-1"):
+        with pytest.raises(ValueError, match=f"device must be 'cpu', 'cuda' or 'cuda:' and a number, got '{device}'"):
+            resample.resize(array, scale=2, device=device)
+    with pytest.raises(RuntimeError, match="device must be less than the number of CUDA devices, 1, got 3"):
+        resample.resize(array, scale=2, device="cuda:3")
+    with pytest.raises(ValueError, match="device must be None or the array's own, 'cuda:0', got 'cpu'"):
+        resample.resize(Array(array), scale=2, device="cpu")
+    with pytest.raises(TypeError, match="out must be None for an array of a GPU"):
+        resample.resize(Array(array), scale=2, out=np.empty((18, 14, 3), np.uint8))
+    with pytest.raises(TypeError, match=r"image must be .*uint8 on a GPU for mode 'bilinear', got int16"):
+        resample.resize(Array(array.astype(np.int16)), scale=2)
+
+
+def test_no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> None:
+        raise OSError(f"{name}: cannot open shared object file")
+
+    driver.library.cache_clear()
+    monkeypatch.setattr(driver.ctypes, "CDLL", absent)
+    with pytest.raises(RuntimeError, match="CUDA needs a machine with an NVIDIA GPU and its driver, whose library"):
+        resample.resize(np.zeros((4, 4), np.uint8), scale=2, device="cuda")
+
+
+def test_a_card_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        simulated_cuda.simulated(monkeypatch, capability=(7, 0)),
+        pytest.raises(RuntimeError, match=r"compute capability 7\.5 or more is needed, device 0 has 7\.0"),
+    ):
+        resample.resize(np.zeros((4, 4), np.uint8), scale=2, device="cuda")
+
+
+def test_no_memory(cuda: Driver) -> None:
+    with pytest.raises(MemoryError, match="cuMemAllocAsync"):
+        F.interpolate(Array(np.zeros((1, 1, 2, 2), np.float32)), size=(40000, 40000))
+
+
+def test_code_is_kept(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store keeps PTX as it keeps object code, and a second process need not compile."""
+    monkeypatch.setenv(store.FOLDER_VARIABLE, str(tmp_path))
+    kernel = ("resample.kernels.cuda.copies", "copy_4", passes.copy_types(4))
+    code = driver._code(*kernel)
+    assert code.endswith(b"\0")
+    assert b".entry kernel(" in code
+    monkeypatch.setattr(driver, "_compiled", lambda *_: pytest.fail("compiled again"))
+    assert driver._code(*kernel) == code
