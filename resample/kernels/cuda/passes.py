@@ -72,7 +72,10 @@ def _after(shape: Shape, axes: Mapping[int, Taps]) -> Shape:
     return tuple(axes[axis].n_out if axis in axes else n for axis, n in enumerate(shape))
 
 
-def _grid(columns: int, rows: int, planes: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+Grid = tuple[tuple[int, int, int], tuple[int, int, int]]
+
+
+def _grid(columns: int, rows: int, planes: int) -> Grid:
     """Return the grid and block of so many threads side by side; rows and planes may be left to be looped over."""
     block, room = [], THREADS
     for length in (columns, rows, planes):
@@ -143,80 +146,95 @@ def _table(array: Array) -> Array:
     return np.ascontiguousarray(array, np.uint32)
 
 
+def planes_types(source: str, target: str, weight: str) -> tuple[str, ...]:
+    """Return the types of the arguments of `sums.contract_planes_*`, given those of values and weights."""
+    tables = ("uint32*", f"{weight}*") * 2
+    return (f"{target}*", f"{source}*", *tables, *_NUMBER * 3, *_BIG * 2, *_SIGNED * 2)
+
+
+def rows_types(source: str, target: str, weight: str) -> tuple[str, ...]:
+    """Return the same of `sums.contract_rows_*`."""
+    return (f"{target}*", f"{source}*", "uint32*", "uint32*", f"{weight}*", *_NUMBER * 4, *_BIG * 2, *_SIGNED)
+
+
+def columns_types(source: str, target: str, weight: str) -> tuple[str, ...]:
+    """Return the same of `sums.contract_columns`."""
+    return (f"{target}*", f"{source}*", "uint32*", "uint32*", f"{weight}*", *_NUMBER * 4, *_SIGNED)
+
+
+def average_types(value: str, weight: str) -> tuple[str, ...]:
+    """Return the same of `sums.average`."""
+    return (*(f"{value}*",) * 2, *("uint32*",) * 6, *_NUMBER, *(f"{weight}*",) * 3, *_BIG, *_NUMBER * 6)
+
+
+def copy_types(unit: int) -> tuple[str, ...]:
+    """Return the same of `copies.copy_*`, for values of 1, 2, 4 or 8 bytes."""
+    return (*(f"uint{8 * unit}*",) * 2, "int64*", "uint32*", *_NUMBER * 4, *_BIG * 2)
+
+
 def _sums(shape: Shape, source: DType, target: DType, axes: Mapping[int, Taps], device: int) -> Pass:
     """Return the pass that sums over two neighbouring axes at once, or one: the last, or the one before it."""
-    last, after = max(axes), _after(shape, axes)
-    inner = math.prod(shape[last + 1 :])
+    last = max(axes)
+    outer, inner = math.prod(shape[: min(axes)]), math.prod(shape[last + 1 :])
+    weight = _weight(source)
+    kinds = _name(source), _name(target), weight.name
     if len(axes) == 2:
-        return _planes(shape, source, target, axes[last - 1], axes[last], inner, after, device)
-    taps = axes[last]
-    weight = taps.weight.astype(_weight(source))
-    weight[np.arange(taps.n_taps) >= taps.length[:, None]] = 0
-    types: tuple[str, ...] = (f"{_name(target)}*", f"{_name(source)}*", "uint32*", "uint32*", f"{weight.dtype.name}*")
-    outer = math.prod(shape[:last])
-    if inner >= LONG_ROW:
-        _check_plane(max(taps.n_in, taps.n_out) * inner)
-        lanes = _lanes(inner, 4)
-        types += (*_NUMBER * 4, *_BIG * 2, *_SIGNED)
-        launch = driver.kernel(f"{_SOURCE}.sums", f"contract_rows_{lanes}", types, device)
-        constants = driver.Constants((_table(taps.start), _table(taps.length), np.ascontiguousarray(weight)), device)
-        numbers: tuple[int, ...] = (
-            taps.n_taps,
-            inner,
-            taps.n_out,
-            outer,
-            taps.n_in * inner,
-            taps.n_out * inner,
-            taps.precision,
-        )
-        return _pass(after, target, launch, _grid(inner // lanes, taps.n_out, outer), constants, numbers)
+        kernel = _planes(axes[last - 1], axes[last], outer, inner, weight, 16 // target.itemsize)
+    elif inner >= LONG_ROW:
+        kernel = _rows(axes[last], outer, inner, weight)
+    else:
+        kernel = _columns(axes[last], outer, inner, weight)
+    launch = driver.kernel(f"{_SOURCE}.sums", kernel.name, kernel.types(*kinds), device)
+    return _pass(
+        _after(shape, axes), target, launch, kernel.grid, driver.Constants(kernel.tables, device), kernel.numbers
+    )
+
+
+class _Kernel(NamedTuple):
+    """What one of `sums` is launched with."""
+
+    name: str
+    types: Callable[[str, str, str], tuple[str, ...]]
+    grid: Grid
+    tables: list[Array]
+    numbers: tuple[int, ...]
+
+
+def _planes(along: Taps, across: Taps, planes: int, inner: int, weight: DType, most_lanes: int) -> _Kernel:
+    n_taps = 2 if max(along.n_taps, across.n_taps) == 2 else 4
+    row_in, row_out = across.n_in * inner, across.n_out * inner
+    _check_plane(max(along.n_in * row_in, along.n_out * row_out, row_out * n_taps))
+    lanes = _lanes(row_out, min(8 // n_taps, most_lanes))
+    (row, row_weight), (column, column_weight) = (_filled(taps, n_taps, weight) for taps in (along, across))
+    tables = [_table(row * row_in), row_weight, _table(_along_columns(column, inner).T)]
+    tables.append(np.ascontiguousarray(column_weight.repeat(inner, axis=0).T))
+    numbers = (along.n_out, row_out, planes, along.n_in * row_in, along.n_out * row_out)
+    grid = _grid(row_out // lanes, along.n_out, planes)
+    precisions = (along.precision, across.precision)
+    return _Kernel(f"contract_planes_{n_taps}_{lanes}", planes_types, grid, tables, (*numbers, *precisions))
+
+
+def _rows(taps: Taps, planes: int, inner: int, weight: DType) -> _Kernel:
+    plane_in, plane_out = taps.n_in * inner, taps.n_out * inner
+    _check_plane(max(plane_in, plane_out))
+    lanes = _lanes(inner, 4)
+    tables = [_table(taps.start), _table(taps.length), np.ascontiguousarray(_used(taps, weight))]
+    numbers = (taps.n_taps, inner, taps.n_out, planes, plane_in, plane_out, taps.precision)
+    return _Kernel(f"contract_rows_{lanes}", rows_types, _grid(inner // lanes, taps.n_out, planes), tables, numbers)
+
+
+def _columns(taps: Taps, rows: int, inner: int, weight: DType) -> _Kernel:
     row_in, row_out = taps.n_in * inner, taps.n_out * inner
     _check_plane(max(row_in, row_out * taps.n_taps))
-    types += (*_NUMBER * 4, *_SIGNED)
-    launch = driver.kernel(f"{_SOURCE}.sums", "contract_columns", types, device)
-    tables = _along_columns(taps.start, inner), taps.length.repeat(inner), weight.repeat(inner, axis=0).T
-    constants = driver.Constants((*map(_table, tables[:2]), np.ascontiguousarray(tables[2])), device)
-    numbers = (inner, row_in, row_out, outer, taps.precision)
-    return _pass(after, target, launch, _grid(row_out, -(-outer // ROWS), 1), constants, numbers)
+    tables = [_table(_along_columns(taps.start, inner)), _table(taps.length.repeat(inner))]
+    tables.append(np.ascontiguousarray(_used(taps, weight).repeat(inner, axis=0).T))
+    numbers = (inner, row_in, row_out, rows, taps.precision)
+    return _Kernel("contract_columns", columns_types, _grid(row_out, -(-rows // ROWS), 1), tables, numbers)
 
 
-def _planes(
-    shape: Shape, source: DType, target: DType, along: Taps, across: Taps, inner: int, after: Shape, device: int
-) -> Pass:
-    """Return the pass that sums over height and width at once."""
-    n_taps = 2 if max(along.n_taps, across.n_taps) == 2 else 4
-    row_in, row_out, planes = (
-        across.n_in * inner,
-        across.n_out * inner,
-        math.prod(after) // (along.n_out * across.n_out * inner),
-    )
-    _check_plane(max(along.n_in * row_in, along.n_out * row_out, row_out * n_taps))
-    lanes = _lanes(row_out, min(8 // n_taps, 16 // target.itemsize))
-    (row, row_weight), (column, column_weight) = (
-        _filled(along, n_taps, _weight(source)),
-        _filled(across, n_taps, _weight(source)),
-    )
-    tables = (
-        _table(row * row_in),
-        row_weight,
-        _table(_along_columns(column, inner).T),
-        column_weight.repeat(inner, axis=0).T,
-    )
-    weight = f"{row_weight.dtype.name}*"
-    types: tuple[str, ...] = (f"{_name(target)}*", f"{_name(source)}*", "uint32*", weight, "uint32*", weight)
-    types += (*_NUMBER * 3, *_BIG * 2, *_SIGNED * 2)
-    launch = driver.kernel(f"{_SOURCE}.sums", f"contract_planes_{n_taps}_{lanes}", types, device)
-    constants = driver.Constants([np.ascontiguousarray(table) for table in tables], device)
-    numbers = (
-        along.n_out,
-        row_out,
-        planes,
-        along.n_in * row_in,
-        along.n_out * row_out,
-        along.precision,
-        across.precision,
-    )
-    return _pass(after, target, launch, _grid(row_out // lanes, along.n_out, planes), constants, numbers)
+def _used(taps: Taps, weight: DType) -> Array:
+    """Return the weights, with zeros beyond the length of a row, where the table may hold anything."""
+    return np.where(np.arange(taps.n_taps) < taps.length[:, None], taps.weight, 0).astype(weight)
 
 
 def _mean(shape: Shape, dtype: DType, axes: Mapping[int, Taps], device: int) -> Pass:
@@ -236,8 +254,8 @@ def _mean(shape: Shape, dtype: DType, axes: Mapping[int, Taps], device: int) -> 
         *share[:2],
         share[2].repeat(inner),
     ]
-    types = (*(f"{_name(dtype)}*",) * 2, *("uint32*",) * 6, "uint32", *(f"{share[0].dtype.name}*",) * 3, "int64")
-    launch = driver.kernel(f"{_SOURCE}.sums", "average", (*types, *_NUMBER * 6), device)
+    types = average_types(_name(dtype), share[0].dtype.name)
+    launch = driver.kernel(f"{_SOURCE}.sums", "average", types, device)
     constants = driver.Constants(tables, device)
     planes = math.prod(shape[: min(axes)])
     numbers = (d.n_in * image_in, image_in, row_in, d.n_out, h.n_out, row_out, planes)
@@ -276,11 +294,6 @@ class Rows(NamedTuple):
     inner_step: int
 
 
-def copy_types(unit: int) -> tuple[str, ...]:
-    """Return the types of the arguments of `copies.copy_*` for values of 1, 2, 4 or 8 bytes."""
-    return (*(f"uint{8 * unit}*",) * 2, "int64*", "uint32*", *_NUMBER * 4, *_BIG * 2)
-
-
 def copying(shape: Shape, dtype: DType, rows: Rows, device: int) -> Pass:
     """Return the pass that gathers a result of this shape; values are opaque."""
     start, place, outer_step, inner_step = rows.start, rows.place, rows.outer_step, rows.inner_step
@@ -301,7 +314,7 @@ def _pass(
     shape: Shape,
     dtype: DType,
     launch: driver.Launch,
-    grid: tuple[tuple[int, int, int], tuple[int, int, int]],
+    grid: Grid,
     constants: driver.Constants,
     numbers: tuple[int, ...],
 ) -> Pass:

@@ -1,0 +1,110 @@
+"""What the CUDA kernels become on real cards: registers, slow memory, wide accesses, instructions; without a GPU."""
+
+from __future__ import annotations
+
+import itertools
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import machine_code
+import pytest
+
+from resample.kernels.cuda import passes, ptx
+
+CAPABILITIES = [(7, 5), (8, 0), (9, 0)]
+
+
+class Kernel(NamedTuple):
+    """A kernel as the backend uses it."""
+
+    module: str
+    name: str
+    types: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name}-{self.types[1].removesuffix('*')}"
+
+
+def sums() -> list[Kernel]:
+    kernels = []
+    # bytes of the result that an output is, and of the source where it is twice as large
+    for value, target, weight in (
+        ("float32", "float32", "float32"),
+        ("uint16", "uint16", "float32"),
+        ("uint8", "uint8", "int32"),
+        ("float64", "float64", "float64"),
+    ):
+        for taps, lanes in itertools.product((2, 4), (1, 2, 4)):
+            if lanes * taps <= 8 and (value != "float64" or lanes <= 2):
+                name, types = f"contract_planes_{taps}_{lanes}", passes.planes_types(value, target, weight)
+                kernels.append(Kernel("sums", name, types))
+        lanes = 2 if value == "float64" else 4
+        kernels.append(Kernel("sums", f"contract_rows_{lanes}", passes.rows_types(value, target, weight)))
+        kernels.append(Kernel("sums", "contract_columns", passes.columns_types(value, target, weight)))
+        if value != "uint8":
+            kernels.append(Kernel("sums", "average", passes.average_types(value, weight)))
+    # of float16 between passes
+    kernels.append(Kernel("sums", "contract_planes_2_4", passes.planes_types("uint16", "float32", "float32")))
+    kernels.append(Kernel("sums", "contract_rows_4", passes.rows_types("float32", "uint16", "float32")))
+    return kernels
+
+
+def copies() -> list[Kernel]:
+    return [
+        Kernel("copies", f"copy_{lanes}", passes.copy_types(unit))
+        for unit, lanes in itertools.product((1, 2, 4, 8), (1, 2, 4, 8, 16))
+        if unit * lanes <= 16
+    ]
+
+
+@cache
+def code(kernel: Kernel) -> bytes:
+    return ptx.compiled(f"resample.kernels.cuda.{kernel.module}", kernel.name, kernel.types)
+
+
+KERNELS = [*sums(), *copies()]
+
+
+@pytest.mark.parametrize("kernel", KERNELS, ids=str)
+def test_registers_and_memory(kernel: Kernel, tmp_path: Path) -> None:
+    text = code(kernel)
+    assert b".local" not in text
+    assert b".f64" not in text or "float64*" in kernel.types
+    for capability in CAPABILITIES:
+        found = machine_code.read(text, capability, tmp_path, disassembled=False)
+        assert found.stack == 0
+        assert found.registers <= 96
+
+
+def planes(taps: int, lanes: int, value: str, weight: str) -> Kernel:
+    return Kernel("sums", f"contract_planes_{taps}_{lanes}", passes.planes_types(value, value, weight))
+
+
+def copy(lanes: int, unit: int) -> Kernel:
+    return Kernel("copies", f"copy_{lanes}", passes.copy_types(unit))
+
+
+# Instructions for each output are bounded. A card of 33 T instructions a second and 4.3 TB/s has 7.8 for each byte that
+# is moved, which is 39 an output of float32 to twice the size (5 bytes), half of that of float16, a quarter of bytes.
+# Sums of bytes and of 4 x 4 taps need more, and stay below what they needed when this was written.
+@pytest.mark.parametrize(
+    ("kernel", "store", "outputs", "budget"),
+    [
+        (planes(2, 4, "float32", "float32"), "STG.E.128", 4, 39),
+        (planes(4, 2, "float32", "float32"), "STG.E.64", 2, 100),
+        (planes(2, 4, "uint16", "float32"), "STG.E.64", 4, 40),
+        (planes(2, 4, "uint8", "int32"), "STG.E", 4, 50),
+        (copy(4, 4), "STG.E.128", 4, 20),
+        (copy(16, 1), "STG.E.128", 16, 9.7),
+        (copy(8, 2), "STG.E.128", 8, 14),
+        (copy(2, 8), "STG.E.128", 2, 40),
+    ],
+    ids=lambda value: str(value) if isinstance(value, Kernel) else None,
+)
+def test_instructions(kernel: Kernel, store: str, outputs: int, budget: float, tmp_path: Path) -> None:
+    found = machine_code.read(code(kernel), (9, 0), tmp_path)
+    assert store in found.instructions
+    assert not any(name.startswith(("LDL", "STL", "CALL")) for name in found.instructions)
+    assert found.loop
+    assert found.loop / outputs <= budget, f"{found.loop} instructions for {outputs} outputs"
