@@ -119,7 +119,7 @@ def resize(
             raise ValueError(f"image must have at least one pixel, got {image.height} x {image.width}")
         call = _checked((image.height, image.width), size, scale, mode, align_corners, antialias, device)
         return _resize_picture(image, call, alpha)
-    array, give_back = picture.borrowed_pixels(image)
+    array, give_back = picture.borrowed_pixels(image, of_gpus=True)
     call = _checked(array.shape[:2], size, scale, mode, align_corners, antialias, device)
     if isinstance(array, DeviceArray):
         _check_on_device(array, call, device, out)
@@ -168,7 +168,7 @@ def _checked(
     if antialias is None:
         shrinks = wanted[0] < height or wanted[1] < width
         antialias = row.only_antialiased or (shrinks and row.antialias_filter is not None)
-    on_gpu = None if device in (None, "cpu") else devices.number(device)
+    on_gpu = None if device is None or device == "cpu" else devices.number(device)
     return _Call(wanted, factors, mode, bool(align_corners), bool(antialias), on_gpu)
 
 

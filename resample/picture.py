@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from resample.arrays import Array, GiveBack
-from resample.devices import borrowed
+from resample.devices import DeviceArray, borrowed
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -92,13 +92,19 @@ def closed(pixels: Array, form: Form) -> Image:
     return image
 
 
-def borrowed_pixels(image: Any) -> tuple[Any, GiveBack]:
+def borrowed_pixels(image: Any, *, of_gpus: bool = False) -> tuple[Any, GiveBack]:
     """Return the pixels of an array that is an image, and what gives a result back in the caller's kind.
 
     Raises:
-        TypeError, ValueError: it is not an array that `devices.borrowed` takes, of two or three axes, with a pixel.
+        TypeError, ValueError: it is not an array that `devices.borrowed` takes, of two or three axes, with a pixel; or
+            it is on a GPU, unless `of_gpus`.
     """
     array, give_back = borrowed("image", image)
+    if isinstance(array, DeviceArray) and not of_gpus:
+        raise TypeError(
+            "image must be a PIL image or an array on the CPU; of arrays of a GPU resize takes images, and "
+            f"resample.functional tensors: got {type(image).__name__}"
+        )
     if array.ndim not in (2, 3):
         raise ValueError(f"image must be (height, width) or (height, width, channels), got shape {array.shape}")
     if 0 in array.shape:

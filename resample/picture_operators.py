@@ -12,6 +12,7 @@ from resample import filters, picture
 from resample.arguments import Ints, integer, per_axis
 from resample.arrays import Array, borrowed
 from resample.convolution import conv_transpose2d
+from resample.devices import downloaded, number, uploaded
 from resample.picture import pixels_of, planes
 from resample.shuffle import pixel_shuffle, pixel_unshuffle
 
@@ -31,6 +32,8 @@ def conv_transpose(
     output_padding: Ints = 0,
     groups: int = 1,
     dilation: Ints = 1,
+    *,
+    device: str | None = None,
 ) -> Any:
     """Return the transposed convolution of a picture, of the same kind and dtype.
 
@@ -44,15 +47,17 @@ def conv_transpose(
         bias: (C_out,), or (1,) beside a weight that serves each channel; for integers in units of the dtype's largest
             value, so that a layer that was trained on values from 0 to 1 fits.
         stride, padding, output_padding, groups, dilation: as of `resample.functional.conv_transpose2d`; vertical first.
+        device: "cuda" or "cuda:1" computes it on that GPU; None or "cpu", on the CPU.
 
     Raises:
         TypeError: `image` is of a type or dtype that is not listed.
         ValueError: `image` has no pixel, or the result would have 2 or more than 4 channels and is to be a PIL image.
-        RuntimeError: weight, bias and parameters do not fit; see `resample.functional.conv_transpose2d`.
+        RuntimeError: weight, bias and parameters do not fit, see `resample.functional.conv_transpose2d`; or there is no
+            such device.
     """
     if picture.is_picture(image):
         pixels, form = picture.opened(image)
-        result = conv_transpose(pixels, weight, bias, stride, padding, output_padding, groups, dilation)
+        result = conv_transpose(pixels, weight, bias, stride, padding, output_padding, groups, dilation, device=device)
         if result.shape[2:] != pixels.shape[2:]:
             form = form._replace(mode=_mode(result))
         return picture.closed(result, form)
@@ -76,7 +81,13 @@ def conv_transpose(
         bias = borrowed("bias", bias)[0].astype(samples.dtype) * samples.dtype.type(unit)
         if weight_serves_all and bias.shape == (1,):
             bias = np.repeat(bias, groups)
-    result = conv_transpose2d(samples, kernel, bias, stride, padding, output_padding, groups, dilation)
+    steps = (stride, padding, output_padding, groups, dilation)
+    if device is None or device == "cpu":
+        result = conv_transpose2d(samples, kernel, bias, *steps)
+    else:
+        on_gpu = number(device)
+        moved = None if bias is None else uploaded(bias, on_gpu)
+        result = downloaded(conv_transpose2d(uploaded(samples, on_gpu), uploaded(kernel, on_gpu), moved, *steps))
     ndim = 2 if array.ndim == 2 and result.shape[1] == 1 else 3
     return give_back(picture.rounded(pixels_of(result, ndim), array.dtype))
 

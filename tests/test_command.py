@@ -572,6 +572,8 @@ def test_full_disk(tmp_path: Path, ending: str) -> None:
         ("car.png --scale 2 --mode lanczos --no-antialias", ["--no-antialias", "lanczos"]),
         ("car.png --scale 2 --alpha half", ["--alpha", "'half'", "premultiplied, straight"]),
         *((f"car.png --quality {bad} --scale 2", ["--quality", f"'{bad}'", "1 to 100"]) for bad in ("0", "101")),
+        ("car.png --scale 2 --device gpu", ["--device", "'gpu'", "cpu, cuda or cuda:N"]),
+        ("car.png --mode pixel-unshuffle --factor 2 --device cuda", ["--device", "pixel-unshuffle"]),
         ("car.png --scale 2 --quality 50", ["--quality", "JPEG, WEBP, AVIF", "PNG"]),
         ("car.png --scale 2 -o out.xyz", ["--output", "'out.xyz'", *formats.EXTENSIONS]),
         ("car.png --scale 2 -o out", ["--output", "'out'"]),

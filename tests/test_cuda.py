@@ -13,6 +13,7 @@ import pytest
 import simulated_cuda
 import torch
 from PIL import Image
+from resample_cli.main import main
 from simulated_cuda import Array, Driver, fetched
 
 import resample
@@ -348,3 +349,25 @@ def test_code_is_kept(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert b".entry kernel(" in code
     monkeypatch.setattr(driver, "_compiled", lambda *_: pytest.fail("compiled again"))
     assert driver._code(*kernel) == code
+
+
+def test_the_command(cuda: Driver, tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    values = sample((40, 30, 3), "uint8")
+    Image.fromarray(values).save(tmp_path / "a.png")
+    assert main([str(tmp_path / "a.png"), "--scale", "2", "--device", "cuda", "-o", str(tmp_path / "b.png")]) == 0
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "b.png")), resample.resize(values, scale=2))
+    assert cuda.launches
+    assert main([str(tmp_path / "a.png"), "--scale", "2", "--device", "cuda:7", "-o", str(tmp_path / "c.png")]) == 1
+    assert "device must be less than the number of CUDA devices, 1, got 7" in capsys.readouterr().err
+    assert not (tmp_path / "c.png").exists()
+
+
+def test_operators_that_take_no_arrays_of_a_gpu(cuda: Driver) -> None:
+    array = Array(sample((4, 4, 3), "uint8"))
+    for call in (
+        lambda: resample.phases(array, 2),
+        lambda: resample.conv_transpose(array, np.ones((1, 1, 2, 2))),
+        lambda: resample.from_phases([array] * 4),
+    ):
+        with pytest.raises(TypeError, match="image must be a PIL image or an array on the CPU"):
+            call()

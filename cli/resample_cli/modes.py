@@ -19,4 +19,5 @@ MODES_OF = {
     **dict.fromkeys(("--kernel", "--weights", "--stride", "--padding", "--output-padding"), (CONV_TRANSPOSE,)),
     **dict.fromkeys(("--dilation", "--groups"), (CONV_TRANSPOSE,)),
     "--factor": (PIXEL_UNSHUFFLE, PIXEL_SHUFFLE),
+    "--device": (*MODES, CONV_TRANSPOSE),
 }

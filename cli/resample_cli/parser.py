@@ -53,6 +53,7 @@ class Options(argparse.Namespace):
     dilation: tuple[int, int] | None
     groups: int | None
     factor: int | None
+    device: str | None
     quality: int | None
     overwrite: bool
     max_pixels: int
@@ -145,6 +146,12 @@ def _one_of(*allowed: str) -> Any:
     return check
 
 
+def _device(text: str) -> str:
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", text):
+        raise argparse.ArgumentTypeError(f"must be cpu, cuda or cuda:N, got {text!r}")
+    return text
+
+
 def _output(text: str) -> str:
     if extension(text) not in EXTENSIONS:
         raise argparse.ArgumentTypeError(f"{text!r} does not end in one of {' '.join(EXTENSIONS)}")
@@ -210,6 +217,7 @@ def _build() -> _Parser:
     shuffle.add_argument("--factor", metavar="R", type=_whole, help="R * R phases (pixel-shuffle can count them)")
     rest = parser.add_argument_group("other")
     add = rest.add_argument
+    add("--device", metavar="D", type=_device, help="cuda or cuda:N computes on that GPU (default: cpu)")
     add("--quality", metavar="Q", type=_quality, help="1-100, for JPEG, WebP and AVIF (default: 90)")
     add("--overwrite", action="store_true", help="replace an existing output")
     add(

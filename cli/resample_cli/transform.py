@@ -61,6 +61,7 @@ def _resizing(options: Options) -> Operation:
             align_corners=bool(options.align_corners),
             antialias=options.antialias,
             alpha=options.alpha or "premultiplied",
+            device=options.device,
         )
         return result
 
@@ -105,7 +106,9 @@ def _convolution(options: Options) -> Operation:
         return width, height
 
     def convolved(image: Image.Image, _: Size) -> Image.Image:
-        result: Image.Image = conv_transpose(image, weight, bias, groups=options.groups or 1, **steps)
+        result: Image.Image = conv_transpose(
+            image, weight, bias, groups=options.groups or 1, device=options.device, **steps
+        )
         return result
 
     return Operation(output_size, lambda _: CONV_TRANSPOSE, convolved, "convolved")
