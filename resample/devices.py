@@ -111,17 +111,12 @@ class DeviceArray:
 
     def is_dense(self) -> bool:
         """Return whether the values lie in order, without gaps; axes of length 1 may have any stride."""
-        expected = dense_strides(self.shape, self.dtype)
-        return (
-            all(n == 1 or s == e for n, s, e in zip(self.shape, self.strides, expected, strict=True)) or not self.size
-        )
+        return _are_dense(self.shape, self.strides, self.dtype)
 
     def dense(self, order: Shape | None = None) -> DeviceArray:
         """Return the view with its axes in `order`, copied if values do not lie so."""
-        view = self if order is None else self.transpose(order)
-        if view.is_dense():
-            return view._view(view.shape, dense_strides(view.shape, view.dtype), view.address)
-        return rearranged(view)
+        view = self if order is None or order == tuple(range(self.ndim)) else self.transpose(order)
+        return view if view.is_dense() else rearranged(view)
 
     def new(self, shape: Shape, dtype: DType) -> DeviceArray:
         """Return a new C-contiguous array of the same kind on the same device."""
@@ -143,6 +138,13 @@ class DeviceArray:
         return DeviceArray(address, tuple(shape), tuple(strides), self.dtype, self.origin, self.owner)
 
 
+@lru_cache(maxsize=256)
+def _are_dense(shape: Shape, strides: Shape, dtype: DType) -> bool:
+    expected = dense_strides(shape, dtype)
+    return 0 in shape or all(n == 1 or s == e for n, s, e in zip(shape, strides, expected, strict=True))
+
+
+@lru_cache(maxsize=256)
 def dense_strides(shape: Shape, dtype: DType) -> Shape:
     """Return the strides in bytes of a C-contiguous array."""
     strides, step = [], dtype.itemsize

@@ -165,12 +165,55 @@ def interpolate(
         NotImplementedError: a mode or dtype that is not listed for this number of axes.
     """
     array, give_back = borrowed("input", input)
-    sizes, factors = _sizes(array, size, scale_factor, mode, align_corners, recompute_scale_factor)
-    _check_mode(array, mode, align_corners, antialias)
-    _check_sizes(array, sizes, mode)
-    _check_dtype(array, sizes, mode, antialias)
-    check_addressable((*array.shape[:2], *sizes), array.dtype)
+    like = _Like(array.shape, array.dtype)
+    size, scale_factor = _frozen(size), _frozen(scale_factor)
+    asked = (like, size, _types(size), scale_factor, _types(scale_factor), mode)
+    try:
+        sizes, factors = _settled(*asked, align_corners, recompute_scale_factor, antialias)
+    except TypeError:  # of a wrong type, or of one that cannot be a key
+        sizes, factors = _settled.__wrapped__(*asked, align_corners, recompute_scale_factor, antialias)
     return give_back(resampled(array, sizes, factors, mode, bool(align_corners), bool(antialias)))
+
+
+class _Like(NamedTuple):
+    """What checks ask of an input."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _types(value: Any) -> Any:
+    """Return the types of numbers in a tuple: 2 and 2.0 are equal, and one key, but not both a size."""
+    return tuple(map(type, value)) if isinstance(value, tuple) else None
+
+
+@lru_cache(maxsize=256, typed=True)
+def _settled(
+    input: _Like,
+    size: Size | None,
+    size_types: tuple[type, ...] | None,
+    scale_factor: Factor | None,
+    scale_types: tuple[type, ...] | None,
+    mode: str,
+    align_corners: bool | None,
+    recompute_scale_factor: bool | None,
+    antialias: bool,
+) -> tuple[tuple[int, ...], tuple[float | None, ...]]:
+    """Return sizes and factors as `_sizes` does, of arguments that are checked once for all calls that are alike."""
+    sizes, factors = _sizes(input, size, scale_factor, mode, align_corners, recompute_scale_factor)
+    _check_mode(input, mode, align_corners, antialias)
+    _check_sizes(input, sizes, mode)
+    _check_dtype(input, sizes, mode, antialias)
+    check_addressable((*input.shape[:2], *sizes), input.dtype)
+    return sizes, factors
 
 
 def resampled(
@@ -252,7 +295,7 @@ def _planned(
 
 
 def _sizes(
-    input: Array,
+    input: _Like,
     size: Size | None,
     scale_factor: Factor | None,
     mode: str,
@@ -301,7 +344,7 @@ def _number(name: str, value: Any) -> float:
     raise TypeError(f"{name} must be a number or a sequence of numbers, got {value!r}")
 
 
-def _check_mode(input: Array, mode: str, align_corners: bool | None, antialias: bool) -> None:
+def _check_mode(input: _Like, mode: str, align_corners: bool | None, antialias: bool) -> None:
     spatial = input.ndim - 2
     smooth = [name for name, row in MODES.items() if row.antialias_filter]
     if antialias and (mode not in smooth or spatial != 2):
@@ -317,7 +360,7 @@ def _check_mode(input: Array, mode: str, align_corners: bool | None, antialias: 
         raise ValueError(f"antialias must be True for mode {mode!r}")
 
 
-def _check_sizes(input: Array, sizes: tuple[int, ...], mode: str) -> None:
+def _check_sizes(input: _Like, sizes: tuple[int, ...], mode: str) -> None:
     least_out = 0 if mode == "area" else 1
     if min(input.shape[2:]) < 1 or min(sizes) < least_out:
         raise RuntimeError(
@@ -328,7 +371,7 @@ def _check_sizes(input: Array, sizes: tuple[int, ...], mode: str) -> None:
         raise RuntimeError(f"input must have at least one channel, got shape {input.shape}")
 
 
-def _check_dtype(input: Array, sizes: tuple[int, ...], mode: str, antialias: bool) -> None:
+def _check_dtype(input: _Like, sizes: tuple[int, ...], mode: str, antialias: bool) -> None:
     allowed = [name for name in MODES[mode].dtypes if not (antialias and name == "float16")]
     copied = antialias and input.dtype == np.float16 and sizes == input.shape[2:]
     if input.dtype.name not in allowed and not copied:

@@ -12,7 +12,7 @@ import ctypes
 import os
 import struct
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -94,19 +94,22 @@ def _primary(device: int) -> Any:
     return context
 
 
-@contextlib.contextmanager
-def on(device: int) -> Iterator[None]:
-    """Within this, the thread's current context is that of `device`."""
-    wanted, current = _primary(device), ctypes.c_void_p()
-    _call("cuCtxGetCurrent", ctypes.byref(current))
-    if current.value == wanted.value:
-        yield
-        return
-    _call("cuCtxPushCurrent_v2", wanted)
-    try:
-        yield
-    finally:
-        _call("cuCtxPopCurrent_v2", ctypes.byref(current))
+class on:
+    """Within `with on(device):`, the thread's current context is that of the device."""
+
+    def __init__(self, device: int) -> None:
+        self.wanted = _primary(device)
+
+    def __enter__(self) -> None:
+        current = ctypes.c_void_p()
+        _call("cuCtxGetCurrent", ctypes.byref(current))
+        self.pushed = current.value != self.wanted.value
+        if self.pushed:
+            _call("cuCtxPushCurrent_v2", self.wanted)
+
+    def __exit__(self, *_: object) -> None:
+        if self.pushed:
+            _call("cuCtxPopCurrent_v2", ctypes.byref(ctypes.c_void_p()))
 
 
 def device_of(address: int) -> int:
@@ -139,7 +142,9 @@ class Memory:
                 if self.stream is None:
                     library().cuMemFree_v2(address)
                 else:
-                    library().cuMemFreeAsync(address, ctypes.c_void_p(self.stream))
+                    # the stream may be gone
+                    if library().cuMemFreeAsync(address, ctypes.c_void_p(self.stream)):
+                        library().cuMemFree_v2(address)
 
 
 class Constants:
@@ -238,12 +243,17 @@ def _load(module: str, name: str, arguments: tuple[str, ...], device: int) -> La
     layout = struct.Struct("@" + "".join("Q" if kind.endswith("*") else _FORMATS[kind] for kind in arguments))
     launch_kernel = library().cuLaunchKernel
     size = ctypes.c_size_t(layout.size)
+    blocks = threading.local()  # of arguments; a thread's own, as the call releases the GIL
+
+    def prepared() -> tuple[Any, Any]:
+        packed = ctypes.create_string_buffer(layout.size)
+        extra = (ctypes.c_void_p * 5)(_BUFFER, ctypes.addressof(packed), _SIZE, ctypes.addressof(size), None)
+        blocks.prepared = packed, extra
+        return packed, extra
 
     def launch(grid: tuple[int, int, int], block: tuple[int, int, int], stream: int, *values: float) -> None:
-        packed = ctypes.c_char_p(layout.pack(*values))
-        extra = (ctypes.c_void_p * 5)(
-            _BUFFER, ctypes.cast(packed, ctypes.c_void_p), _SIZE, ctypes.addressof(size), None
-        )
+        packed, extra = getattr(blocks, "prepared", None) or prepared()
+        layout.pack_into(packed, 0, *values)
         code = launch_kernel(function, *grid, *block, 0, ctypes.c_void_p(stream), None, extra)
         if code:
             raise RuntimeError(f"kernel {name} cannot be launched: {_meaning(library(), code)}")
