@@ -137,8 +137,9 @@ def interpolate(
 ) -> Any:
     """Return `input` resampled to a size or by a factor: `torch.nn.functional.interpolate` on NumPy arrays.
 
-    NumPy arrays, and arrays of other libraries on the CPU (anything that speaks DLPack, `__array_interface__` or the
-    buffer protocol); the result is of the caller's kind.
+    NumPy arrays, and arrays of other libraries: on the CPU anything that speaks DLPack, `__array_interface__` or the
+    buffer protocol; on NVIDIA GPUs torch and CuPy arrays and what has `__cuda_array_interface__` or DLPack, worked on
+    where they are, on the caller's stream. The result is of the caller's kind.
 
     uint8 results and those of the nearest modes equal torch's CPU results byte for byte; other results agree within
     rounding. A channels-last view (the transpose of an N x H x W x C array) is worked on as it lies in memory and

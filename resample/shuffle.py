@@ -27,9 +27,8 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Any:
     """Return groups of r * r channels as blocks of r x r pixels: `torch.nn.functional.pixel_shuffle` on NumPy arrays.
 
     With r the factor, `result[..., c, h * r + i, w * r + j] = input[..., c * r * r + i * r + j, h, w]`. NumPy arrays,
-    and arrays of other libraries on the CPU (anything that speaks DLPack, `__array_interface__` or the buffer
-    protocol); the result is of the caller's kind. It is always a new array: C-contiguous, or a channels-last view
-    where `input` is one.
+    and arrays of other libraries, on the CPU and on GPUs, as for `interpolate`; the result is of the caller's kind. It
+    is always a new array: C-contiguous, or a channels-last view where `input` is one.
 
     Args:
         input: (..., C * r * r, H, W) with any number of leading axes; float16, float32, float64, uint8, int8, int16,

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import doctest
 import re
+import types
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import simulated_cuda
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -26,8 +30,19 @@ def test_readme_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for path in (ROOT / "images").glob("*.jpg"):
         (tmp_path / "images" / path.name).write_bytes(path.read_bytes())
     monkeypatch.chdir(tmp_path)
-    exec(compile("\n".join(blocks), "README.md", "exec"), {"__name__": "readme"})
+    names: dict[str, Any] = {"__name__": "readme"}
+    on_cpu = [block for block in blocks if 'device="cuda"' not in block]
+    exec(compile("\n".join(on_cpu), "README.md", "exec"), names)
     assert (tmp_path / "images" / "car.small.jpg").exists()
+
+    def rand(*shape: int, device: str) -> simulated_cuda.Array:
+        assert device == "cuda"
+        return simulated_cuda.Array(np.random.default_rng(1).random(shape, np.float32))
+
+    (on_gpu,) = [block for block in blocks if block not in on_cpu]
+    with simulated_cuda.simulated(monkeypatch) as cuda:
+        exec(compile(on_gpu, "README.md", "exec"), {**names, "torch": types.SimpleNamespace(rand=rand)})
+        assert cuda.launches
 
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:
