@@ -114,9 +114,9 @@ class DeviceArray:
         return _are_dense(self.shape, self.strides, self.dtype)
 
     def dense(self, order: Shape | None = None) -> DeviceArray:
-        """Return the view with its axes in `order`, copied if values do not lie so."""
+        """Return the view with its axes in `order`, copied if values do not lie so, or where no vectors can be read."""
         view = self if order is None or order == tuple(range(self.ndim)) else self.transpose(order)
-        return view if view.is_dense() else rearranged(view)
+        return view if view.is_dense() and view.address % driver.VECTOR == 0 else rearranged(view)
 
     def new(self, shape: Shape, dtype: DType) -> DeviceArray:
         """Return a new C-contiguous array of the same kind on the same device."""
@@ -191,15 +191,16 @@ _ROW = 4096
 def _rearranging(shape: Shape, strides: Shape, dtype: DType, device: int) -> passes.Pass:
     """Return the pass that copies values into order; the last axes make rows, the first two count the planes."""
     size = dtype.itemsize
-    if any(stride % size or stride < 0 for stride in strides):
-        raise ValueError(f"strides must be multiples of the {size} bytes of {dtype} and not negative, got {strides}")
+    if any(stride % size for stride in strides):
+        raise ValueError(f"strides of an array of a GPU must be multiples of its {size} bytes, got {strides}")
     axes = [(n, stride // size) for n, stride in zip(shape, strides, strict=True)]
     place = np.zeros(1, np.int64)
     while axes and (len(place) == 1 or len(place) * axes[-1][0] <= _ROW):
         n, step = axes.pop()
         place = np.add.outer(np.arange(n) * step, place).ravel()
     (outer, outer_step), (inner, inner_step) = [*axes[:2], (1, 0), (1, 0)][:2]
-    start = np.zeros(1, np.int64)
+    lowest = place.min(initial=0)  # below 0 where an axis runs backwards
+    place, start = place - lowest, np.full(1, lowest)
     for n, step in axes[2:]:
         start = np.add.outer(start, np.arange(n) * step).ravel()
     return passes.copying(shape, dtype, passes.Rows(start, place, outer * inner, inner, outer_step, inner_step), device)
@@ -227,6 +228,11 @@ def borrowed(name: str, array: Any) -> tuple[Any, Callable[[Any], Any]]:
     if isinstance(array, np.ndarray) or not _is_on_cuda(array):
         return arrays.borrowed(name, array)
     view = _view(name, array)
+    size = view.dtype.itemsize
+    if any(place % min(size & -size, 8) for place in (view.address, *view.strides)):
+        raise ValueError(f"{name} must lie at multiples of the {size} bytes of {view.dtype} on a GPU")
+    if not view.dtype.isnative:
+        raise TypeError(f"{name} must be of native byte order on a GPU, got {view.dtype}")
     return view, view.origin.give_back
 
 
@@ -247,7 +253,7 @@ def _view(name: str, array: Any) -> DeviceArray:
     interface = array.__cuda_array_interface__
     if interface.get("mask") is not None:
         raise ValueError(f"{name} must not have a mask")
-    shape, dtype, address = tuple(interface["shape"]), np.dtype(interface["typestr"]), interface["data"][0]
+    shape, dtype, address = tuple(interface["shape"]), np.dtype(interface["typestr"]), interface["data"][0] or 0
     strides = interface.get("strides") or dense_strides(shape, dtype)
     device = driver.device_of(address) if address else 0
     give_back = sys.modules["numba.cuda"].as_cuda_array if library == "numba" else _unchanged
@@ -395,6 +401,11 @@ def downloaded(view: DeviceArray) -> Array:
         driver.copy_to_host(result, dense.address, view.origin.stream)
         driver.synchronize(view.origin.stream)
     return np.asarray(result.transpose(np.argsort(order)))
+
+
+def synchronize(view: DeviceArray) -> None:
+    """Wait until all that was given to an array's stream is done."""
+    driver.synchronize(view.origin.stream)
 
 
 _streams = threading.local()

@@ -13,9 +13,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from resample import devices
 from resample import functional as F
 from resample.arguments import Ints, integer
-from resample.arrays import Array, borrowed
+from resample.arrays import Array
+from resample.devices import DeviceArray, borrowed
 from resample.rounding import fma
 
 
@@ -214,15 +216,13 @@ class _ConvTranspose:
         bias: bool = True,
         dilation: Ints = 1,
         padding_mode: str = "zeros",
-        device: object = None,
+        device: str | None = None,
         dtype: Any = np.float32,
         *,
         seed: int | None = None,
     ) -> None:
         if seed is not None:
             seed = integer("seed", seed, "an int or None")
-        if device not in (None, "cpu"):
-            raise ValueError(f"device must be None or 'cpu', got {device!r}")
         if groups <= 0:
             raise ValueError(f"groups must be a positive integer, got {groups}")
         for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
@@ -244,7 +244,9 @@ class _ConvTranspose:
         shape = (in_channels, out_channels // groups, *self.kernel_size)
         if min(shape) < 0:
             raise RuntimeError(f"channels and kernel_size must not be negative, got a weight of shape {shape}")
+        self.weight: Any
         self.weight, self.bias = _initial(shape, out_channels, bias, np.dtype(dtype), seed)
+        self.to("cpu" if device is None else device)
 
     @classmethod
     def from_safetensors(
@@ -312,16 +314,39 @@ class _ConvTranspose:
                 f"state_dict must have the keys {', '.join(own)}; missing: {', '.join(sorted(missing)) or 'none'}, "
                 f"not known: {', '.join(sorted(unknown)) or 'none'}"
             )
-        loaded = {name: borrowed(name, _detached(state_dict[name]))[0].astype(self.weight.dtype) for name in own}
+        loaded = {
+            name: _on_cpu(borrowed(name, _detached(state_dict[name]))[0]).astype(self.weight.dtype) for name in own
+        }
         for name, array in loaded.items():
             if array.shape != own[name].shape:
                 raise RuntimeError(f"{name} must have shape {own[name].shape}, got {array.shape}")
+        device = self.weight.origin.device if isinstance(self.weight, DeviceArray) else None
         self.weight = loaded["weight"]
         self.bias = loaded.get("bias")
+        if device is not None:
+            self.to(f"cuda:{device}")
 
     def state_dict(self) -> dict[str, Array]:
-        """Return the arrays of the layer by torch's names, weight and bias; not copies."""
-        return {"weight": self.weight} if self.bias is None else {"weight": self.weight, "bias": self.bias}
+        """Return NumPy arrays by torch's names, weight and bias: those of the layer, or copies if they are on a GPU."""
+        arrays = {"weight": self.weight} if self.bias is None else {"weight": self.weight, "bias": self.bias}
+        return {name: _on_cpu(array) for name, array in arrays.items()}
+
+    def to(self, device: str) -> Any:
+        """Move weight and bias to "cpu", "cuda" or "cuda:1", and return the layer, which then takes arrays there.
+
+        Raises:
+            ValueError: another name.
+            RuntimeError: there is no such device, or no driver for it.
+        """
+        number = None if device == "cpu" else devices.number(device)
+        arrays = [self.weight] if self.bias is None else [self.weight, self.bias]
+        moved: list[Any] = [_on_cpu(array) for array in arrays]
+        if number is not None:
+            moved = [devices.uploaded(array, number) for array in moved]
+            devices.synchronize(moved[0])
+        self.weight = moved[0]
+        self.bias = moved[1] if len(moved) == 2 else None
+        return self
 
     def __call__(self, input: Any, output_size: Sequence[int] | None = None) -> Any:
         """Return the transposed convolution of `input`.
@@ -336,7 +361,7 @@ class _ConvTranspose:
         """
         output_padding = self.output_padding
         if output_size is not None:
-            output_padding = self._padding_for(np.shape(input), output_size)
+            output_padding = self._padding_for(borrowed("input", input)[0].shape, output_size)
         return self._convolve(
             input, self.weight, self.bias, self.stride, self.padding, output_padding, self.groups, self.dilation
         )
@@ -368,6 +393,10 @@ class _ConvTranspose:
         return f"{type(self).__name__}({text})"
 
 
+def _on_cpu(array: Any) -> Array:
+    return devices.downloaded(array) if isinstance(array, DeviceArray) else array
+
+
 def _detached(array: Any) -> Any:
     """Return torch's parameters without their gradients."""
     return array.detach() if hasattr(array, "detach") else array
@@ -382,7 +411,7 @@ class ConvTranspose1d(_ConvTranspose):
         groups: the number of blocks of channels that are convolved apart.
         bias: whether there is one.
         padding_mode: "zeros", as in torch.
-        device: None or "cpu".
+        device: where weights are and inputs must be: None or "cpu", "cuda" or "cuda:1"; see `to`.
         dtype: float16, float32 or float64.
         seed: the initial weights are those that torch draws after torch.manual_seed(seed); None takes fresh ones.
 

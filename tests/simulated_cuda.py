@@ -103,7 +103,7 @@ class Driver:
         self.current: list[int] = [0]
         self.modules: list[tuple[str, str, tuple[str, ...]]] = []
         self.launches: list[tuple[str, tuple[int, ...], tuple[int, ...], int]] = []
-        self.synchronized = self.copies = 0
+        self.synchronized = self.uploads = self.copies = 0
         self.capturing = False
 
     def cuGetErrorString(self, code: int, text: Any) -> int:
@@ -186,7 +186,10 @@ class Driver:
         return 0
 
     def cuStreamSynchronize(self, stream: Any) -> int:
-        self.synchronized += 1
+        if stream.value:
+            self.synchronized += 1
+        else:
+            self.uploads += 1  # of tables, once a plan
         return 0
 
     def cuStreamCreate(self, stream: Any, flags: int) -> int:
@@ -237,15 +240,17 @@ class Array:
     """An array on the simulated device that speaks the CUDA array interface."""
 
     def __init__(self, values: np.ndarray, stream: int | None = None) -> None:
-        order = sorted(range(values.ndim), key=lambda axis: -values.strides[axis])
-        dense = np.ascontiguousarray(values.transpose(order))
-        self.memory = driver.Memory(dense.nbytes, 0)
+        # all memory from the first to the last value, so that strides stay as they are
+        steps = [(n - 1) * step for n, step in zip(values.shape, values.strides, strict=True)] if values.size else [0]
+        before, behind = -sum(min(step, 0) for step in steps), sum(max(step, 0) for step in steps)
+        size = before + behind + values.itemsize
+        raw = np.frombuffer(ctypes.string_at(values.ctypes.data - before, size if values.size else 0), np.uint8)
+        self.memory = driver.Memory(raw.nbytes, 0)
         with driver.on(0):
-            driver.copy_to_device(self.memory.address, dense, 0)
-        strides = dense.transpose(np.argsort(order)).strides
+            driver.copy_to_device(self.memory.address, raw, 0)
         self.__cuda_array_interface__ = {
-            "shape": values.shape, "strides": strides, "typestr": values.dtype.str,
-            "data": (self.memory.address, False), "version": 3, "stream": stream,
+            "shape": values.shape, "strides": values.strides, "typestr": values.dtype.str,
+            "data": (self.memory.address + before, False), "version": 3, "stream": stream,
         }  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from simulated_cuda import Array, Driver, fetched
 
 import resample
 import resample.functional as F
-from resample import devices
+from resample import devices, nn
 from resample.kernels import store
 from resample.kernels.cuda import driver, passes
 
@@ -41,11 +41,11 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[Driver]:
 
 
 def layouts(values: np.ndarray) -> list[np.ndarray]:
-    """Return the array with channels first, last, and with gaps."""
+    """Return the array with channels first, last, with gaps, and backwards."""
     last = np.moveaxis(np.ascontiguousarray(np.moveaxis(values, 1, -1)), -1, 1)
     gaps = np.zeros((*values.shape[:-1], 2 * values.shape[-1]), values.dtype)[..., ::2]
     gaps[...] = values
-    return [values, last, gaps]
+    return [values, last, gaps, np.ascontiguousarray(values[..., ::-1])[..., ::-1]]
 
 
 def sample(shape: tuple[int, ...], dtype: str) -> np.ndarray:
@@ -155,6 +155,38 @@ def test_the_callers_stream(cuda: Driver) -> None:
     F.interpolate(Array(sample((1, 1, 4, 4), "float32"), stream=1234), scale_factor=2.0, mode="bilinear")
     F.interpolate(Array(sample((1, 1, 4, 4), "float32")), scale_factor=2.0, mode="bilinear")
     assert [launch[-1] for launch in cuda.launches] == [1234, 1]
+
+
+def test_a_second_call_waits_for_nothing(cuda: Driver) -> None:
+    array = Array(sample((1, 3, 9, 9), "float32"))
+    F.interpolate(array, size=(4, 4), mode="bicubic", antialias=True)
+    uploads, copies, launches = cuda.uploads, cuda.copies, len(cuda.launches)
+    assert uploads
+    F.interpolate(array, size=(4, 4), mode="bicubic", antialias=True)
+    assert (cuda.uploads, cuda.copies, cuda.synchronized) == (uploads, copies, 0)
+    assert len(cuda.launches) == 2 * launches
+
+
+def test_memory_that_vectors_cannot_be_read_from(cuda: Driver) -> None:
+    """A view may lie in order and yet begin between the places of vectors."""
+    memory = Array(sample((1 + 2 * 16 * 5 * 4,), "float32"))
+    whole = fetched(devices.borrowed("input", memory)[0])
+    for offset in (0, 1):
+        view = Array.__new__(Array)
+        view.__cuda_array_interface__ = {
+            **memory.__cuda_array_interface__, "shape": (2, 5, 4, 16), "strides": None,
+            "data": (memory.memory.address + 4 * offset, False),
+        }  # fmt: skip
+        values = whole[offset : offset + 640].reshape(2, 5, 4, 16)
+        for options in ({"size": (9, 16), "mode": "bicubic", "antialias": True}, {"size": (3, 16), "mode": "bilinear"}):
+            result = fetched(F.interpolate(view, **options))
+            np.testing.assert_allclose(result, F.interpolate(values, **options), rtol=1e-5, atol=1e-6)
+    view.__cuda_array_interface__["data"] = (memory.memory.address + 2, False)
+    with pytest.raises(ValueError, match="input must lie at multiples of the 4 bytes of float32"):
+        F.interpolate(view, size=(3, 3))
+    view.__cuda_array_interface__.update(data=(memory.memory.address, False), typestr=">f4")
+    with pytest.raises(TypeError, match="input must be of native byte order on a GPU, got >f4"):
+        F.interpolate(view, size=(3, 3))
 
 
 def test_memory_is_given_back(cuda: Driver) -> None:
@@ -371,3 +403,24 @@ def test_operators_that_take_no_arrays_of_a_gpu(cuda: Driver) -> None:
     ):
         with pytest.raises(TypeError, match="image must be a PIL image or an array on the CPU"):
             call()
+
+
+def test_layers(cuda: Driver) -> None:
+    values = sample((1, 4, 5, 6), "float32")
+    assert fetched(nn.Upsample(scale_factor=2, mode="bilinear")(Array(values))).shape == (1, 4, 10, 12)
+    assert fetched(nn.PixelShuffle(2)(Array(values))).shape == (1, 1, 10, 12)
+    layer = nn.ConvTranspose2d(4, 3, 4, stride=2, padding=1, seed=1)
+    expected = layer(values)
+    weight = layer.weight
+    assert layer.to("cuda") is layer
+    np.testing.assert_allclose(fetched(layer(Array(values))), expected, rtol=1e-5, atol=1e-6)
+    assert layer(Array(values), output_size=(11, 13)).shape == (1, 3, 11, 13)
+    np.testing.assert_array_equal(layer.state_dict()["weight"], weight)
+    layer.load_state_dict({name: 2 * array for name, array in layer.state_dict().items()})
+    np.testing.assert_allclose(fetched(layer(Array(values))), 2 * expected, rtol=1e-5, atol=1e-6)
+    layer.to("cpu")
+    np.testing.assert_allclose(layer(values), 2 * expected, rtol=1e-5, atol=1e-6)
+    on_gpu = nn.ConvTranspose2d(4, 3, 4, stride=2, padding=1, device="cuda:0", bias=False)
+    assert on_gpu(Array(values)).shape == (1, 3, 10, 12)
+    with pytest.raises(ValueError, match="device must be 'cpu', 'cuda' or 'cuda:' and a number, got 'gpu'"):
+        layer.to("gpu")

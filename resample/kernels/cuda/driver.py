@@ -23,8 +23,10 @@ from resample.kernels.cuda.constants import LEAST_CAPABILITY, SYMBOL, TARGET
 Launch = Callable[..., None]
 
 
-# what the driver's allocations are multiples of, and vectors of kernels need
-ALIGNMENT = 256
+# what the driver's allocations are multiples of; and vectors of kernels need
+ALIGNMENT, VECTOR = 256, 16
+
+DEFAULT_STREAM = 0
 
 _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR
 _DEVICE_ORDINAL = 9  # CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL
@@ -161,6 +163,8 @@ class Constants:
             for address, array in zip(self.addresses, arrays, strict=True):
                 source = ctypes.c_void_p(array.__array_interface__["data"][0])
                 _call("cuMemcpyHtoD_v2", ctypes.c_uint64(address), source, ctypes.c_size_t(array.nbytes))
+            # that returns when the host's memory has been read; other streams than this may come before the copy
+            synchronize(DEFAULT_STREAM)
 
 
 def copy_to_device(address: int, array: np.ndarray[Any, Any], stream: int) -> None:

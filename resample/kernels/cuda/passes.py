@@ -23,8 +23,8 @@ THREADS, BLOCKS, MOST_BLOCKS = 128, 1 << 12, 65535
 # rows of so many values are taken as whole samples of an axis; shorter ones are pixels, whose weights differ in a row
 LONG_ROW = 16
 
-# offsets within a plane are uint32
-MOST_OF_A_PLANE = 1 << 32
+# offsets within a plane are uint32, and so are counters of loops, which a step may not carry beyond
+MOST_OF_A_PLANE, MOST_IN_A_LOOP = 1 << 32, 1 << 31
 
 
 class Pass(NamedTuple):
@@ -77,6 +77,8 @@ Grid = tuple[tuple[int, int, int], tuple[int, int, int]]
 
 def _grid(columns: int, rows: int, planes: int) -> Grid:
     """Return the grid and block of so many threads side by side; rows and planes may be left to be looped over."""
+    if max(rows, planes) >= MOST_IN_A_LOOP:
+        raise ValueError(f"rows and planes must be fewer than {MOST_IN_A_LOOP} on a GPU, got {rows} and {planes}")
     block, room = [], THREADS
     for length in (columns, rows, planes):
         block.append(min(room, 1 << max(length - 1, 0).bit_length()))
