@@ -31,6 +31,7 @@ MODES = [
     *((2, mode, {"antialias": True}) for mode in ("bilinear", "bicubic", "lanczos")),
 ]
 SIZES = {1: [(7, 19), (40, 9)], 2: [((9, 7), (18, 12)), ((20, 33), (7, 5)), ((5, 6), (5, 14)), ((1, 1), (3, 2))]}
+SIZES[2] += [((70, 31), (33, 40)), ((60, 9), (1, 3))]
 SIZES[3] = [((3, 5, 4), (6, 7, 8)), ((6, 9, 8), (2, 9, 5))]
 
 
@@ -82,10 +83,31 @@ def test_every_kernel_for_sums_runs(cuda: Driver) -> None:
     for width, channels, mode in itertools.product((5, 6, 8), (1, 16, 17, 18), ("bilinear", "bicubic")):
         view = sample((1, channels, 4, 7), "float32").transpose(0, 2, 3, 1).copy().transpose(0, 3, 1, 2)
         F.interpolate(Array(view), size=(6, width), mode=mode)
-        F.interpolate(Array(view), size=(3, width), mode=mode, antialias=True)
+        F.interpolate(Array(view), size=(4, width), mode=mode, antialias=True)
+        F.interpolate(Array(view), size=(9, 3), mode=mode, antialias=True)
     wanted = {f"contract_planes_2_{lanes}" for lanes in (1, 2, 4)} | {f"contract_planes_4_{lanes}" for lanes in (1, 2)}
     wanted |= {f"contract_rows_{lanes}" for lanes in (1, 2, 4)} | {"contract_columns"}
+    for mode, planes in itertools.product(("bilinear", "bicubic", "lanczos"), (3, 6)):
+        F.interpolate(Array(sample((1, planes, 20, 9), "float32")), size=(7, 4), mode=mode, antialias=True)
+    wanted |= {f"contract_down_{live}_{images}" for live in (3, 5, 7) for images in (1, 4)}
     assert {name for name, *_ in cuda.launches} == wanted
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_segments_of_rows(dtype: str, cuda: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that two segments share, and the last ones, which end together at the edge."""
+    monkeypatch.setattr(passes, "BLOCKS", 1)  # segments of 64, 32 or 16 rows
+    for (height, out), mode in itertools.product(((200, 131), (150, 70), (400, 33), (90, 89)), ("bilinear", "lanczos")):
+        view = sample((1, 2, height, 40), dtype)
+        options = {"size": (out, 17), "mode": mode, "antialias": True}
+        expected = F.interpolate(view, **options)
+        cuda.launches.clear()
+        result = fetched(F.interpolate(Array(view), **options))
+        if dtype == "uint8":
+            np.testing.assert_array_equal(result, expected)
+        else:
+            np.testing.assert_allclose(result, expected, rtol=1e-6, atol=2e-6)
+        assert [name.startswith("contract_down") for name, *_ in cuda.launches] == [True]
 
 
 def test_infinities_stay_where_they_are(cuda: Driver) -> None:

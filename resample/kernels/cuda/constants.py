@@ -3,6 +3,9 @@
 # rows that one thread of `sums.contract_columns` resamples with the weights of its column
 ROWS = 4
 
+# planes of which one thread of `sums.contract_down_*` takes a column each
+IMAGES = 4
+
 # the oldest card that kernels are compiled for, and the version of PTX that came with it: newer ones take it too
 LEAST_CAPABILITY = (7, 5)
 TARGET = ("sm_75", "+ptx64")

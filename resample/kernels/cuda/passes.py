@@ -11,7 +11,7 @@ import numpy as np
 
 from resample.arrays import Array
 from resample.kernels.cuda import driver
-from resample.kernels.cuda.constants import ROWS
+from resample.kernels.cuda.constants import IMAGES, ROWS
 from resample.taps import Taps, averaging
 
 Shape = tuple[int, ...]
@@ -58,7 +58,7 @@ def planned(shape: Shape, dtype: DType, tables: tuple[tuple[int, Taps], ...], de
             step = _mean(shape, source, axes, device)
         else:
             some = {axis: axes[axis] for axis in (last - 1, last) if axis in axes}
-            if not _fit_one_kernel(some):
+            if not _fit_one_kernel(some, math.prod(shape[: min(some)])):
                 some = {last: axes[last]}
             target = dtype if len(some) == len(axes) else between
             step = _sums(shape, source, target, some, device)
@@ -75,8 +75,8 @@ def _after(shape: Shape, axes: Mapping[int, Taps]) -> Shape:
 Grid = tuple[tuple[int, int, int], tuple[int, int, int]]
 
 
-def _grid(columns: int, rows: int, planes: int) -> Grid:
-    """Return the grid and block of so many threads side by side; rows and planes may be left to be looped over."""
+def _grid(columns: int, rows: int, planes: int, *, looped: bool = True) -> Grid:
+    """Return the grid and block of so many threads side by side; `looped`: the kernel takes what a grid leaves over."""
     if max(rows, planes) >= MOST_IN_A_LOOP:
         raise ValueError(f"rows and planes must be fewer than {MOST_IN_A_LOOP} on a GPU, got {rows} and {planes}")
     block, room = [], THREADS
@@ -85,6 +85,8 @@ def _grid(columns: int, rows: int, planes: int) -> Grid:
         room //= block[-1]
     block[2] = min(block[2], 64)
     x, y, z = (-(-length // side) for length, side in zip((columns, rows, planes), block, strict=True))
+    if not looped:
+        return (x, y, z), (block[0], block[1], block[2])
     y = min(y, MOST_BLOCKS)
     z = min(z, max(1, BLOCKS // (x * y)), MOST_BLOCKS)
     return (x, y, z), (block[0], block[1], block[2])
@@ -114,9 +116,60 @@ def _check_plane(values: int) -> None:
         raise ValueError(f"a plane must have less than 2**32 values on a CUDA device, got {values}")
 
 
-def _fit_one_kernel(axes: Mapping[int, Taps]) -> bool:
-    """Return whether `sums.contract_planes_*` serve two axes: every row has at most 2, or at most 4, taps."""
-    return len(axes) == 2 and all(1 < taps.n_taps <= 4 for taps in axes.values())
+def _fit_one_kernel(axes: Mapping[int, Taps], planes: int) -> bool:
+    """Return whether there is a kernel for both of two axes."""
+    if len(axes) < 2:
+        return False
+    return _have_few_taps(axes) or (planes <= MOST_BLOCKS and _waiting(axes[min(axes)]) is not None)
+
+
+def _have_few_taps(axes: Mapping[int, Taps]) -> bool:
+    """Return whether `sums.contract_planes_*` serve: every row has at most 2, or at most 4, taps."""
+    return all(1 < taps.n_taps <= 4 for taps in axes.values())
+
+
+class _Waiting(NamedTuple):
+    """The table of an axis that shrinks by source rows, as `sums.contract_down_*` read it."""
+
+    begin: Array
+    """(n_out,) the first source row of each output row."""
+    end: Array
+    """(n_out,) the one after its last."""
+    oldest: Array
+    """(n_in + 1,) the first output row that is not done before a source row."""
+    weight: Array
+    """(n_in, live) of each source row for that output row and those after it."""
+
+
+# how many output rows of an axis may wait for a source row: bilinear, bicubic and lanczos antialiased
+_LIVE = (3, 5, 7)
+
+
+@lru_cache(maxsize=128)
+def _waiting(taps: Taps) -> _Waiting | None:
+    """Return the table, or None where the axis does not shrink or too many outputs wait at once."""
+    if taps.n_out >= taps.n_in or taps.selects or taps.averages:
+        return None
+    begin, end = taps.start, taps.start + taps.length
+    rows = np.arange(taps.n_in + 1)
+    oldest = np.searchsorted(end, rows, side="right")
+    most = int((np.searchsorted(begin, rows[:-1], side="right") - oldest[:-1]).max())
+    live = next((live for live in _LIVE if most <= live), None)
+    if (
+        live is None
+        or (np.diff(begin) < 0).any()
+        or (np.diff(end) < 0).any()
+        or np.diff(oldest[:-1]).max(initial=0) > 1
+    ):
+        return None
+    whole = taps.weight.dtype.kind == "i"
+    weight = np.full(
+        (taps.n_in, live), 0 if whole else np.nan, _weight(np.dtype(np.uint8)) if whole else taps.weight.dtype
+    )
+    output, tap = np.nonzero(np.arange(taps.n_taps) < taps.length[:, None])
+    row = begin[output] + tap
+    weight[row, output - oldest[row]] = taps.weight[output, tap]
+    return _Waiting(begin, end, oldest, weight)
 
 
 def _filled(taps: Taps, n_taps: int, dtype: DType) -> tuple[Array, Array]:
@@ -154,6 +207,12 @@ def planes_types(source: str, target: str, weight: str) -> tuple[str, ...]:
     return (f"{target}*", f"{source}*", *tables, *_NUMBER * 3, *_BIG * 2, *_SIGNED * 2)
 
 
+def down_types(source: str, target: str, weight: str) -> tuple[str, ...]:
+    """Return the same of `sums.contract_down_*`."""
+    tables = (*("uint32*",) * 3, f"{weight}*", *("uint32*",) * 2, f"{weight}*")
+    return (f"{target}*", f"{source}*", *tables, *_NUMBER * 5, *_BIG * 2, *_NUMBER, *_SIGNED * 2)
+
+
 def rows_types(source: str, target: str, weight: str) -> tuple[str, ...]:
     """Return the same of `sums.contract_rows_*`."""
     return (f"{target}*", f"{source}*", "uint32*", "uint32*", f"{weight}*", *_NUMBER * 4, *_BIG * 2, *_SIGNED)
@@ -180,8 +239,10 @@ def _sums(shape: Shape, source: DType, target: DType, axes: Mapping[int, Taps], 
     outer, inner = math.prod(shape[: min(axes)]), math.prod(shape[last + 1 :])
     weight = _weight(source)
     kinds = _name(source), _name(target), weight.name
-    if len(axes) == 2:
+    if len(axes) == 2 and _have_few_taps(axes):
         kernel = _planes(axes[last - 1], axes[last], outer, inner, weight, 16 // target.itemsize)
+    elif len(axes) == 2:
+        kernel = _down(axes[last - 1], axes[last], outer, inner, weight)
     elif inner >= LONG_ROW:
         kernel = _rows(axes[last], outer, inner, weight)
     else:
@@ -214,6 +275,26 @@ def _planes(along: Taps, across: Taps, planes: int, inner: int, weight: DType, m
     grid = _grid(row_out // lanes, along.n_out, planes)
     precisions = (along.precision, across.precision)
     return _Kernel(f"contract_planes_{n_taps}_{lanes}", planes_types, grid, tables, (*numbers, *precisions))
+
+
+def _down(along: Taps, across: Taps, planes: int, inner: int, weight: DType) -> _Kernel:
+    waiting = _waiting(along)
+    assert waiting is not None
+    row_in, row_out = across.n_in * inner, across.n_out * inner
+    _check_plane(max(along.n_in * row_in, along.n_out * row_out, row_out * across.n_taps))
+    images = IMAGES if planes >= IMAGES else 1
+    groups = -(-planes // images)
+    # a segment takes the rows that it shares with the next one twice, but too few segments leave a GPU idle
+    segment = next(
+        (rows for rows in (64, 32, 16) if row_out * groups * (along.n_out // rows) >= THREADS * BLOCKS // 4), 8
+    )
+    tables = [*map(_table, waiting[:3]), waiting.weight.astype(weight, copy=False)]
+    tables += [_table(_along_columns(across.start, inner)), _table(across.length.repeat(inner))]
+    tables.append(np.ascontiguousarray(_used(across, weight).repeat(inner, axis=0).T))
+    numbers = (inner, row_in, along.n_out, row_out, planes, along.n_in * row_in, along.n_out * row_out, segment)
+    grid = _grid(row_out, -(-along.n_out // segment), groups, looped=False)
+    name = f"contract_down_{waiting.weight.shape[1]}_{images}"
+    return _Kernel(name, down_types, grid, tables, (*numbers, along.precision, across.precision))
 
 
 def _rows(taps: Taps, planes: int, inner: int, weight: DType) -> _Kernel:

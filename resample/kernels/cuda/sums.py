@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from numba import int32, int64, njit, uint32
 
-from resample.kernels.cuda.constants import ROWS
+from resample.kernels.cuda.constants import IMAGES, ROWS
 from resample.kernels.cuda.memory import (
     after,
     as_float,
@@ -260,3 +260,84 @@ def average(
             store(target, offset, narrowed(mean, dst))
             plane = uint32(plane + planes_side_by_side())
         y = uint32(y + rows_side_by_side())
+
+
+def _contract_down(live, images):
+    """Return the kernel that sums both axes at once where the height shrinks, any number of taps of each.
+
+    At no row do more than `live` outputs of a column wait for it. A thread takes a column of `images` planes, which
+    share its weights.
+    """
+    sums = live * images  # Numba takes the name, not the product, as a constant
+
+    def contract(
+        dst, src, begin, end, waiting, row_weight, place, length, weight, step,
+        row_in, n_out, row_out, planes, plane_in, plane_out, segment, row_precision, column_precision,
+    ):  # fmt: skip
+        """Resample planes to (n_out, row_out), `segment` output rows a thread, each source row along the width once.
+
+        Output row y is summed from source rows `begin[y]:end[y]`. Source row r adds to the output rows from
+        `waiting[r]` on, `live` of them, its row times `row_weight[r]`, NaN (of bytes 0) where it adds nothing.
+        `waiting` never falls: when it grows, the output row that has waited longest is done.
+        """
+        column = first_column(1)
+        plane = uint32(first_plane() * uint32(images))
+        y = uint32(first_row() * segment)
+        if column >= row_out or plane >= planes or y >= n_out:
+            return
+        first, taps = load(place, column), load(length, column)
+        after_last = uint32(y + segment) if uint32(n_out - y) > segment else n_out
+        zero = first_total(load(row_weight, uint32(0)), row_precision)
+        half = first_total(load(row_weight, uint32(0)), column_precision)
+        across = registers(zero, images)
+        totals = registers(zero, sums)
+        for k in range(sums):
+            totals[k] = zero
+        row, last_row = load(begin, y), load(end, uint32(after_last - uint32(1)))
+        while row < last_row:
+            for p in range(images):
+                across[p] = half
+            line = uint32(uint32(row * row_in) + first)
+            t = uint32(0)
+            while t < taps:
+                w = load(weight, uint32(uint32(t * row_out) + column))
+                for p in range(images):
+                    # beyond the last plane the first one again: read, but not written
+                    source = uint32(plane + uint32(p)) if uint32(plane + uint32(p)) < planes else plane
+                    sample = load(after(src, int64(source) * plane_in), line)
+                    across[p] = multiply_add(widened(sample), w, across[p])
+                line = uint32(line + step)
+                t = uint32(t + uint32(1))
+            oldest = load(waiting, row)
+            missed = uint32(y - oldest) if y > oldest else uint32(0)  # output rows of the segment before
+            for k in range(live):
+                slot = uint32(missed + uint32(k))
+                inside = slot < uint32(live)
+                w = load(row_weight, uint32(uint32(row * uint32(live)) + (slot if inside else uint32(0))))
+                adds = inside and w == w
+                for p in range(images):
+                    total = multiply_add(levelled(across[p], column_precision), w, totals[k * images + p])
+                    totals[k * images + p] = total if adds else totals[k * images + p]
+            row = uint32(row + uint32(1))
+            if load(waiting, row) > y or row == last_row:
+                # the oldest is done, and at the end all that are left
+                more = True
+                while more:
+                    offset = uint32(uint32(y * row_out) + column)
+                    for p in range(images):
+                        if uint32(plane + uint32(p)) < planes:
+                            target = after(dst, int64(uint32(plane + uint32(p))) * plane_out)
+                            store(target, offset, narrowed(levelled(totals[p], row_precision), dst))
+                    for k in range(sums - images):
+                        totals[k] = totals[k + images]
+                    for p in range(images):
+                        totals[sums - images + p] = zero
+                    y = uint32(y + uint32(1))
+                    more = row == last_row and y < after_last
+
+    return contract
+
+
+contract_down_3_1, contract_down_3_4 = _contract_down(3, 1), _contract_down(3, IMAGES)
+contract_down_5_1, contract_down_5_4 = _contract_down(5, 1), _contract_down(5, IMAGES)
+contract_down_7_1, contract_down_7_4 = _contract_down(7, 1), _contract_down(7, IMAGES)
