@@ -209,3 +209,25 @@ def as_float(typing_context, number, example):
         return builder.uitofp(arguments[0], context.get_data_type(example))
 
     return example(types.uint32, example), emit
+
+
+@intrinsic
+def converted(typing_context, value, pointer):
+    """Return a number as the pointer's type: by C's rules, unlike `narrowed`."""
+
+    def emit(context, builder, signature, arguments):
+        return context.cast(builder, arguments[0], value, pointer.dtype)
+
+    return pointer.dtype(value, pointer), emit
+
+
+@intrinsic
+def atomic_max(typing_context, pointer, index, value):
+    """Make pointer[index] an unsigned value if that is larger, whatever other threads do to it meanwhile."""
+
+    def emit(context, builder, signature, arguments):
+        place = _place(builder, arguments[0], arguments[1], index)
+        builder.atomic_rmw("umax", place, arguments[2], "monotonic")
+        return context.get_dummy_value()
+
+    return types.void(pointer, index, pointer.dtype), emit
