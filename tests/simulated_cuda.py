@@ -1,8 +1,8 @@
 """A CUDA driver without a GPU, for tests: kernels run on the CPU, a thread after the other, from the IR of the GPU's.
 
 Device memory is host memory that ends, to the 16 bytes that vectors are aligned to, at a page that may not be touched,
-so that an access out of bounds ends the process; so does a vector that is not aligned, as it would on a GPU. What is
-allocated is filled with 0xA5.
+so that an access out of bounds ends the process. A vector that is not aligned ends it only where LLVM has left it a
+vector. What is allocated is filled with 0xA5.
 """
 
 from __future__ import annotations
