@@ -216,6 +216,7 @@ def test_windows_out_of_the_result(cuda: Driver) -> None:
         values = rng.standard_normal((2, 3, 3)).astype(np.float32)
         indices = rng.integers(0, size, values.shape)
         compare_unpool(1, values, indices, kernel, stride, padding, (size,))
+    compare_unpool(1, values, np.array([2, 7, 13])[[[0, 1, 2]] * 3][None].repeat(2, 0), 4, 4, -2, (18,))
     compare_unpool(1, values[..., :1], np.ones((2, 3, 1), np.int64), 2, 2**70)
     compare_unpool(1, values[..., :1], np.ones((2, 3, 1), np.int64), 2**70 + 2, 1, 2**69)
 
