@@ -36,6 +36,8 @@ class Origin(NamedTuple):
     """Returns the address of so many new bytes, and what owns them."""
     give_back: Callable[[DeviceArray], Any]
     """Returns the caller's kind of array for memory that `allocate` gave."""
+    matmul: Callable[[DeviceArray, DeviceArray, DeviceArray], None] | None = None
+    """Writes the product of a matrix (m, k) and matrices (n, k, p) to a dense (n, m, p), by the caller's library."""
 
 
 class DeviceArray:
@@ -302,7 +304,11 @@ def _view_of_tensor(name: str, tensor: Any) -> DeviceArray:
         steps = [stride // view.dtype.itemsize for stride in view.strides]
         return view.owner.view(getattr(torch, view.dtype.name)).as_strided(view.shape, steps)
 
-    origin = Origin(device, torch.cuda.current_stream(device).cuda_stream, allocate, give_back)
+    def matmul(*views: DeviceArray) -> None:
+        matrix, matrices, result = (torch.as_tensor(view, device=tensor.device) for view in views)
+        torch.bmm(matrix.expand(len(matrices), -1, -1), matrices, out=result)
+
+    origin = Origin(device, torch.cuda.current_stream(device).cuda_stream, allocate, give_back, matmul)
     strides = tuple(step * dtype.itemsize for step in tensor.stride())
     return DeviceArray(tensor.data_ptr(), tuple(tensor.shape), strides, dtype, origin, tensor)
 
@@ -320,9 +326,18 @@ def _view_of_cupy(array: Any) -> DeviceArray:
         with cupy.cuda.Device(device):
             return cupy.ndarray(view.shape, view.dtype, memptr=view.owner, strides=view.strides)
 
+    def matmul(*views: DeviceArray) -> None:
+        with cupy.cuda.Device(device):
+            matrix, matrices, result = map(matrices_of, views)
+            cupy.matmul(matrix, matrices, out=result)
+
+    def matrices_of(view: DeviceArray) -> Any:
+        memory = cupy.cuda.UnownedMemory(view.address, view.nbytes, view.owner, device)
+        return cupy.ndarray(view.shape, view.dtype, cupy.cuda.MemoryPointer(memory, 0), view.strides)
+
     with cupy.cuda.Device(device):
         stream = cupy.cuda.get_current_stream().ptr
-    origin = Origin(device, stream, allocate, give_back)
+    origin = Origin(device, stream, allocate, give_back, matmul)
     return DeviceArray(array.data.ptr, array.shape, array.strides, array.dtype, origin, array)
 
 

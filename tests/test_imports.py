@@ -24,7 +24,7 @@ LAYERS = [
     ["resample.kernels.entry"],
     ["resample.kernels.cuda.driver"],
     ["resample.kernels.cuda.ptx"],
-    ["resample.kernels.cuda.copies", "resample.kernels.cuda.pooling"],
+    ["resample.kernels.cuda.convolution", "resample.kernels.cuda.copies", "resample.kernels.cuda.pooling"],
     ["resample.kernels.cuda.sums"],
     ["resample.kernels.cuda.memory", "resample.kernels.cuda.constants"],
     ["resample.kernels.store"],
