@@ -341,7 +341,7 @@ def test_inputs_are_never_overwritten(call: Any) -> None:
         *((f"--mode conv-transpose --weights {bad}", ["--weights", f"'{bad}'", "FILE.safetensors:NAME"])
           for bad in ("w.pt", "w.npy:name", "w.safetensors:", ".npy", "")),
         ("--mode conv-transpose --weights w.npy --quality 5", ["--quality", "PNG"]),
-        ("other.png --mode conv-transpose --kernel nearest --stride 2", ["one INPUT", "other.png"]),
+        ("other.png --mode conv-transpose --kernel nearest --stride 2 -o a.png", ["a.png", "several INPUTs"]),
         ("other.png --mode pixel-unshuffle --factor 2", ["one INPUT", "other.png"]),
         ("--mode pixel-unshuffle", ["--factor"]),
         ("--mode pixel-unshuffle --factor 0", ["--factor", "'0'"]),

@@ -2,10 +2,96 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import stat
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from resample_cli.messages import Failure
+from resample_cli.formats import EXTENSIONS, extension
+from resample_cli.messages import Failure, reason
+
+
+class Nothing(Failure):
+    """A name has no pictures."""
+
+
+class Found(NamedTuple):
+    """A file that was named, or found in a folder."""
+
+    path: str
+    relative: str
+    """Its path within the folder in which it was found; its name, if it was named itself."""
+
+
+def are_many(names: Sequence[str]) -> bool:
+    """Return whether these are more than the name of one file."""
+    return len(names) > 1 or _is_list(names[0]) or _is_pattern(names[0]) or os.path.isdir(names[0])
+
+
+def found(names: Sequence[str], recursive: bool) -> Iterator[Found | Failure]:
+    """Give the files of names, each once, in order; or, in their place, why they cannot be found.
+
+    A name is a file, a folder (its pictures, by their extensions; those of its folders too if `recursive`), a pattern
+    with * ? or [, or @ and the name of a file that holds such names, one a line.
+    """
+    known: set[str] = set()
+    for each in _named(names, recursive):
+        place = each.path if isinstance(each, Found) else str(each)
+        if place not in known:
+            known.add(place)
+            yield each
+
+
+def _named(names: Sequence[str], recursive: bool) -> Iterator[Found | Failure]:
+    for name in names:
+        if _is_list(name):
+            try:
+                with open(name[1:], encoding="utf-8", errors="surrogateescape") as file:
+                    listed = [line.rstrip("\r\n") for line in file]
+            except OSError as error:
+                yield Failure(f"{name[1:]}: cannot be read: {reason(error)}")
+                continue
+            # a list may not name lists, which could name each other
+            for line in filter(None, listed):
+                yield from _of_one(line, recursive)
+        else:
+            yield from _of_one(name, recursive)
+
+
+def _of_one(name: str, recursive: bool) -> Iterator[Found | Failure]:
+    if os.path.isdir(name):
+        files = list(_in_folder(name, recursive))
+        yield from files or [
+            Nothing(f"{name}: has no pictures{'' if recursive else ' but perhaps in its folders: -r'}")
+        ]
+    elif _is_pattern(name):
+        matching = [path for path in sorted(glob.glob(name, recursive=True)) if not os.path.isdir(path)]
+        yield from (Found(path, os.path.basename(path)) for path in matching)
+        if not matching:
+            yield Nothing(f"{name}: matches nothing")
+    else:
+        yield Found(name, os.path.basename(name))
+
+
+def _in_folder(folder: str, recursive: bool) -> Iterator[Found | Failure]:
+    troubles: list[OSError] = []
+    for place, folders, files in os.walk(folder, onerror=troubles.append):
+        folders[:] = sorted(name for name in folders if recursive and not name.startswith("."))
+        for name in sorted(files):
+            if extension(name) in EXTENSIONS and not name.startswith("."):
+                path = os.path.join(place, name)
+                yield Found(path, os.path.relpath(path, folder))
+    for trouble in troubles:
+        yield Failure(f"{trouble.filename}: cannot be listed: {reason(trouble)}")
+
+
+def _is_list(name: str) -> bool:
+    return name.startswith("@") and len(name) > 1 and not os.path.lexists(name)
+
+
+def _is_pattern(name: str) -> bool:
+    return glob.has_magic(name) and not os.path.lexists(name)
 
 
 def check_source(path: str) -> None:

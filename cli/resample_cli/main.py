@@ -7,12 +7,11 @@ import os
 import signal
 import sys
 import time
-import warnings
 from collections.abc import Sequence
 from typing import NoReturn
 
-from resample_cli.messages import Failure, Loss, reason, say
-from resample_cli.modes import CONV_TRANSPOSE, PIXEL_SHUFFLE, PIXEL_UNSHUFFLE
+from resample_cli.messages import Failure, Skipped, heard, listening, reason, say
+from resample_cli.modes import CONV_TRANSPOSE, PIXEL_SHUFFLE, PIXEL_UNSHUFFLE, SHUFFLES
 from resample_cli.parser import Options, parse
 
 
@@ -22,6 +21,12 @@ def run() -> int:
         number = getattr(signal, name, None)
         if number and signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, _end)
+    for stream in range(3):
+        # a closed one would be the next file that is opened
+        try:
+            os.fstat(stream)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
     # One picture leaves little garbage. The searches for it, during the imports and at exit, took 75 of 330 ms.
     gc.disable()
     try:
@@ -47,18 +52,24 @@ def main(argv: Sequence[str]) -> int:
         if options.mode != CONV_TRANSPOSE:
             # NumPy starts a third faster without the threads of a BLAS that is not called
             os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", UserWarning)
-            done = _done(options)
-        for entry in caught:
-            if issubclass(entry.category, UserWarning):
-                about = "" if entry.category is Loss or len(options.inputs) > 1 else f"{options.input}: "
-                say(f"warning: {about}{entry.message}")
-        say(f"{done}, {options.mode}, {time.perf_counter() - started:.2f} s")
+        with listening():
+            if options.mode not in SHUFFLES and options.are_many:
+                from resample_cli import batch
+
+                return batch.run(options)
+            with heard("" if len(options.inputs) > 1 else f"{options.input}: ") as found:
+                done = _done(options)
+        for text in found:
+            say(f"warning: {text}")
+        if not options.quiet:
+            say(f"{done}, {options.mode}, {time.perf_counter() - started:.2f} s")
         return 0
     except KeyboardInterrupt:
         say("interrupted")
         return 130
+    except Skipped as skipped:
+        say(f"skipped: {skipped}")
+        return 0
     except Failure as failure:
         say(f"error: {failure}")
         return failure.status

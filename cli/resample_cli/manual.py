@@ -6,8 +6,8 @@ from resample_cli.formats import EXACT, EXTENSIONS
 from resample_cli.modes import MAX_KERNEL_STRIDE
 
 USAGE = """\
-resample INPUT (--scale S | --size WxH | --width W | --height H | --max-side N) [options]
-       resample INPUT --mode conv-transpose (--kernel K | --weights FILE[:NAME]) [options]
+resample INPUT... (--scale S | --size WxH | --width W | --height H | --max-side N) [options]
+       resample INPUT... --mode conv-transpose (--kernel K | --weights FILE[:NAME]) [options]
        resample INPUT --mode pixel-unshuffle --factor R [options]
        resample INPUT... --mode pixel-shuffle -o FILE [options]"""
 
@@ -42,6 +42,15 @@ phases:
   Both are without loss: to PNG by default, TIFF for what PNG does not hold (CMYK), with -o to one of
   {" ".join(EXACT)}
 
+several pictures:
+  INPUT is a file, a folder (its pictures; with -r those of its folders too), a quoted pattern such as 'in/**/*.jpg', or
+  @list.txt, a file with one of these a line. They are worked on side by side (-j), in any order of sizes; one that
+  fails does not stop the others, and is told of at the end.
+  -o small/ writes each under its own name to a folder, with the tree of the folder it is from; -o with fields in braces
+  is a template: -o 'small/{{dir}}/{{stem}}-{{width}}{{ext}}'. {{dir}} is where in its folder an input is, {{scale}}
+  what the name would say of the size without -o, {{index}} counts the inputs. Two inputs never become one output.
+  Existing outputs are skipped, unless --on-exists says otherwise: the same command again does what is left.
+
 output:
   The name is made from the size asked for: car@2x.jpg, car@2x1.5x.jpg (two factors), car@640x424.jpg, or from the mode:
   car@conv-transpose.jpg, car@phase-0-1.png.
@@ -60,9 +69,11 @@ examples:
   resample car.jpg --mode conv-transpose --kernel bilinear --stride 2
   resample car.jpg --mode conv-transpose --weights decoder.safetensors:up1 --stride 2 --padding 1 -o up.png
   resample mosaic.png --mode pixel-unshuffle --factor 2
+  resample photos/ -o small/ --max-side 1600 -j 4  a folder; with -r its folders too
+  resample 'photos/*.jpg' -o '{{dir}}/{{stem}}-{{width}}{{ext}}' --scale 0.5 --report done.jsonl
   resample mosaic@phase-*.png --mode pixel-shuffle -o whole.png
   resample --scale 2 -- -odd-name.jpg              a name that starts with - comes last, after --
 
-exit status: 0 done, 1 a file could not be read, used or written, 2 wrong usage or a size out of bounds,
-130 interrupted (143 and 129 by SIGTERM and SIGHUP). Messages go to stderr.
+exit status: 0 done, 1 a file could not be read, used or written, 2 wrong usage or a size out of bounds, 3 no picture
+found, 130 interrupted (143 and 129 by SIGTERM and SIGHUP). Messages go to stderr.
 """

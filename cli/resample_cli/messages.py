@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
+from contextvars import ContextVar
 
 
 class Failure(Exception):
@@ -21,6 +23,12 @@ class UsageError(Failure):
     status = 2
 
 
+class Skipped(Failure):
+    """Nothing was done, as was asked for; the text says why."""
+
+    status = 0
+
+
 class Loss(UserWarning):
     """The output lacks something that the input has."""
 
@@ -33,7 +41,8 @@ def say(text: str) -> None:
     line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
     try:
         if sys.stderr is not None:
-            print(f"resample: {line}", file=sys.stderr, flush=True)
+            with _stderr:  # not while it is captured in another thread
+                print(f"resample: {line}", file=sys.stderr, flush=True)
     except OSError:
         # closed, full, or a pipe that nobody reads any more: the picture matters more than the line, which Python
         # would try to write again at its end, and fail
@@ -43,6 +52,37 @@ def say(text: str) -> None:
 def warn_of_loss(text: str) -> None:
     """Tell of something that the output lacks; the line is shown if the run succeeds."""
     warnings.warn(text, Loss, stacklevel=2)
+
+
+_found: ContextVar[list[str] | None] = ContextVar("_found", default=None)
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[None]:
+    """Within this, warnings go to the innermost `heard` of the thread that they are raised in."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = _hear  # type: ignore[assignment]
+        yield
+
+
+@contextlib.contextmanager
+def heard(about: str) -> Iterator[list[str]]:
+    """Give a list to which this thread's warnings are added; those of libraries begin with `about`."""
+    lines: list[str] = []
+    token = _found.set(lines)
+    try:
+        yield lines
+    finally:
+        _found.reset(token)
+        # a library does not say what its warning is about
+        lines[:] = [line.removeprefix("\0") if line.startswith("\0") else f"{about}{line}" for line in lines]
+
+
+def _hear(message: Warning | str, category: type[Warning], *_: object) -> None:
+    lines = _found.get()
+    if lines is not None and issubclass(category, UserWarning):
+        lines.append(f"\0{message}" if category is Loss else str(message))
 
 
 @contextlib.contextmanager
@@ -59,13 +99,25 @@ def failing_as(text: str) -> Iterator[None]:
         raise Failure(f"{text}: {reason(error)}") from error
 
 
+_stderr = threading.RLock()
+
+
 @contextlib.contextmanager
-def library_messages() -> Iterator[list[str]]:
+def library_messages(file_format: str | None) -> Iterator[list[str]]:
     """Keep the block's C libraries from writing to stderr, and fill the list with their lines when the block ends.
 
-    libtiff writes there, past all of Pillow's settings; what it writes may be all that tells of a damaged file.
+    libtiff writes there, past all of Pillow's settings; what it writes may be all that tells of a damaged file. There
+    is one stderr for all threads, so of several files side by side one TIFF file is read or written at a time.
     """
     lines: list[str] = []
+    if file_format != "TIFF" and threading.current_thread() is not threading.main_thread():
+        yield lines
+        return
+    with _stderr:
+        yield from _captured(lines)
+
+
+def _captured(lines: list[str]) -> Iterator[list[str]]:
     try:
         stderr = os.dup(2)
     except OSError:

@@ -7,6 +7,7 @@ ALIGNING_MODES = ("bilinear", "bicubic")
 ANTIALIASING_MODES = ("bilinear", "bicubic", "lanczos")
 
 CONV_TRANSPOSE, PIXEL_UNSHUFFLE, PIXEL_SHUFFLE = LAYER_MODES = ("conv-transpose", "pixel-unshuffle", "pixel-shuffle")
+SHUFFLES = (PIXEL_UNSHUFFLE, PIXEL_SHUFFLE)
 KERNELS = ("nearest", "bilinear", "bicubic")
 MAX_KERNEL_STRIDE = 256
 
@@ -20,4 +21,5 @@ MODES_OF = {
     **dict.fromkeys(("--dilation", "--groups"), (CONV_TRANSPOSE,)),
     "--factor": (PIXEL_UNSHUFFLE, PIXEL_SHUFFLE),
     "--device": (*MODES, CONV_TRANSPOSE),
+    **dict.fromkeys(("--recursive", "--jobs", "--dry-run", "--fail-fast", "--report"), (*MODES, CONV_TRANSPOSE)),
 }

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator, Sequence
 
 from resample_cli.formats import EXTENSIONS, extension
-from resample_cli.messages import Failure
+from resample_cli.messages import Failure, Skipped
 
 
 def default_path(source: str, label: str, file_format: str | None) -> str:
@@ -18,9 +18,18 @@ def default_path(source: str, label: str, file_format: str | None) -> str:
     """
     root, ending = os.path.splitext(source)
     if extension(source) not in EXTENSIONS:
-        own = [known for known, name in EXTENSIONS.items() if name == file_format]
-        root, ending = source, own[0] if own else ".jpg"
+        root, ending = source, usual_extension(file_format)
     return f"{root}@{label}{ending}"
+
+
+def usual_extension(file_format: str | None) -> str:
+    """Return the extension of a format."""
+    return next((known for known, name in EXTENSIONS.items() if name == file_format), ".jpg")
+
+
+def usable_cpus() -> int:
+    """Return how many CPUs this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def span(paths: Sequence[str]) -> str:
@@ -28,22 +37,32 @@ def span(paths: Sequence[str]) -> str:
     return paths[0] if len(paths) == 1 else f"{paths[0]} ... {paths[-1]}"
 
 
-def check_target(path: str, source: str, overwrite: bool) -> None:
-    """Refuse an output that may not be written.
+def free(path: str) -> str:
+    """Return the path, or the first of path-1, path-2, ... that does not exist."""
+    root, ending = os.path.splitext(path)
+    names = (path, *(f"{root}-{number}{ending}" for number in range(1, 10000)))
+    return next((name for name in names if not os.path.lexists(name)), path)
+
+
+def check_target(path: str, source: str, on_exists: str, *, folder_is_made: bool = False) -> None:
+    """Refuse an output that may not be written; `on_exists` is error, skip or overwrite.
 
     Raises:
         Failure: it is the input under any name, or not a plain file, or exists and may not be overwritten, or its
             folder does not exist.
+        Skipped: it exists.
     """
     if os.path.exists(path):
         if os.path.samefile(path, source):
             raise Failure(f"{path}: the output is the input, which is never overwritten")
         if not os.path.isfile(path):
             raise Failure(f"{path}: the output exists and is not a file")
-    if os.path.lexists(path) and not overwrite:
+    if os.path.lexists(path) and on_exists == "skip":
+        raise Skipped(f"{path}: exists")
+    if os.path.lexists(path) and on_exists != "overwrite":
         raise Failure(f"{path}: the output exists, and --overwrite is not given")
     folder = os.path.dirname(path) or os.curdir
-    if not os.path.isdir(folder):
+    if not os.path.isdir(folder) and not folder_is_made:
         raise Failure(f"{path}: there is no folder {folder}")
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from resample_cli import inputs, names
 from resample_cli.formats import EXACT, EXTENSIONS, extension
 from resample_cli.manual import DESCRIPTION, EPILOG, USAGE
 from resample_cli.messages import UsageError
@@ -22,6 +24,7 @@ from resample_cli.modes import (
     MODES_OF,
     PIXEL_SHUFFLE,
     PIXEL_UNSHUFFLE,
+    SHUFFLES,
 )
 
 # A 100-megapixel photograph can be doubled. Pillow then holds 2 GB of pixels.
@@ -55,8 +58,32 @@ class Options(argparse.Namespace):
     factor: int | None
     device: str | None
     quality: int | None
-    overwrite: bool
+    on_exists: str
+    recursive: bool
+    jobs: int | None
+    dry_run: bool
+    fail_fast: bool
+    report: str | None
+    quiet: bool
     max_pixels: int
+
+    @property
+    def overwrite(self) -> bool:
+        return self.on_exists == "overwrite"
+
+    @property
+    def output_is_folder(self) -> bool:
+        return self.output is not None and (self.output.endswith(("/", os.sep)) or os.path.isdir(self.output))
+
+    @property
+    def makes_folders(self) -> bool:
+        """Whether folders of outputs are made where there are none."""
+        return self.output is not None and (self.output_is_folder or names.is_template(self.output))
+
+    @property
+    def are_many(self) -> bool:
+        """Whether outputs are told of one by one, as there may be several."""
+        return inputs.are_many(self.inputs) or self.makes_folders
 
     @property
     def input(self) -> str:
@@ -153,7 +180,13 @@ def _device(text: str) -> str:
 
 
 def _output(text: str) -> str:
-    if extension(text) not in EXTENSIONS:
+    if names.is_template(text):
+        try:
+            names.check_template(text)
+        except UsageError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+        return text
+    if extension(text) not in EXTENSIONS and not text.endswith(("/", os.sep)) and not os.path.isdir(text):
         raise argparse.ArgumentTypeError(f"{text!r} does not end in one of {' '.join(EXTENSIONS)}")
     return text
 
@@ -168,8 +201,19 @@ def _build() -> _Parser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("inputs", metavar="INPUT", nargs="+", help="the picture to read; for pixel-shuffle, the phases in their order")
-    add("-o", "--output", metavar="FILE", type=_output, help="where to write (default: beside the input)")
+    add(
+        "inputs",
+        metavar="INPUT",
+        nargs="+",
+        help="pictures: files, folders, quoted patterns, @list.txt; for pixel-shuffle, the phases in their order",
+    )
+    add(
+        "-o",
+        "--output",
+        metavar="FILE|DIR|TEMPLATE",
+        type=_output,
+        help=f"where to write (default: beside the input); a template has {' '.join(f'{{{f}}}' for f in names.FIELDS)}",
+    )
     new_size = parser.add_argument_group("new size, one of")
     add = new_size.add_argument
     add("--scale", metavar="S[,S]", type=_scale, help="factor for both sides, or HORIZONTAL,VERTICAL")
@@ -213,13 +257,27 @@ def _build() -> _Parser:
     add("--output-padding", metavar="N[,N]", type=_pair(0), help="cut off fewer at the right and bottom (default: 0)")
     add("--dilation", metavar="N[,N]", type=_pair(1), help="distance between the outputs of weights (default: 1)")
     add("--groups", metavar="N", type=_whole, help="groups of channels that do not mix (default: 1)")
+    several = parser.add_argument_group("several pictures")
+    add = several.add_argument
+    add("-r", "--recursive", action="store_true", help="the folders in a folder too; the output has the same tree")
+    add("-j", "--jobs", metavar="N", type=_whole, help="how many at a time (default: as many as there are CPUs)")
+    add("--dry-run", action="store_true", help="tell what would be written, and write nothing")
+    add("--fail-fast", action="store_true", help="begin no more pictures after one that failed")
+    add("--report", metavar="FILE", help="write what became of each input to a file of JSON lines")
+    add("-q", "--quiet", action="store_true", help="tell only of warnings and errors")
     shuffle = parser.add_argument_group("pixel-unshuffle, pixel-shuffle")
     shuffle.add_argument("--factor", metavar="R", type=_whole, help="R * R phases (pixel-shuffle can count them)")
     rest = parser.add_argument_group("other")
     add = rest.add_argument
     add("--device", metavar="D", type=_device, help="cuda or cuda:N computes on that GPU (default: cpu)")
     add("--quality", metavar="Q", type=_quality, help="1-100, for JPEG, WebP and AVIF (default: 90)")
-    add("--overwrite", action="store_true", help="replace an existing output")
+    add(
+        "--on-exists",
+        metavar="DO",
+        type=_one_of("error", "skip", "overwrite", "rename"),
+        help="error (default for one file), skip (default for several), overwrite or rename: for existing outputs",
+    )
+    add("--overwrite", dest="on_exists", action="store_const", const="overwrite", help="the same as that")
     add(
         "--max-pixels",
         metavar="N",
@@ -239,6 +297,8 @@ def parse(argv: Sequence[str]) -> Options:
         SystemExit: help or the version was asked for, and printed.
     """
     options = _build().parse_args(argv, Options())
+    if options.on_exists is None:
+        options.on_exists = "skip" if options.mode not in SHUFFLES and options.are_many else "error"
     _check_modes(options)
     if options.mode in MODES:
         _check_resizing(options)
@@ -255,7 +315,7 @@ def _check_modes(options: Options) -> None:
         given = value is False if option.startswith("--no-") else value not in (None, False)
         if given and options.mode not in modes:
             raise UsageError(f"{option} goes with --mode {', '.join(modes)}, not {options.mode}")
-    if len(options.inputs) > 1 and options.mode != PIXEL_SHUFFLE:
+    if len(options.inputs) > 1 and options.mode == PIXEL_UNSHUFFLE:
         raise UsageError(f"--mode {options.mode} takes one INPUT, got {' and '.join(options.inputs)}")
 
 
@@ -290,6 +350,10 @@ def _check_convolution(options: Options) -> None:
 
 
 def _check_shuffling(options: Options) -> None:
+    if options.makes_folders:
+        raise UsageError(f"--mode {options.mode} takes one file as --output, got {options.output}")
+    if options.on_exists not in ("error", "overwrite"):
+        raise UsageError(f"--mode {options.mode} takes --on-exists error or overwrite, got {options.on_exists}")
     if options.output and extension(options.output) not in EXACT:
         raise UsageError(
             f"--mode {options.mode} is without loss: {options.output} must end in one of {' '.join(EXACT)}"

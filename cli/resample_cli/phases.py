@@ -22,7 +22,7 @@ def split(options: Options) -> str:
     targets = _paths(options, factor, source.picture.mode)
     formats.check(formats.EXTENSIONS[formats.extension(targets[0])], size, options.quality)
     for target in targets:
-        output.check_target(target, path, options.overwrite)
+        output.check_target(target, path, options.on_exists)
     with failing_as(f"{path}: cannot be split"):
         from resample import phases
 
@@ -69,7 +69,7 @@ def _whole_size(options: Options, path: str, size: Size, _: str | None) -> Size:
     whole = size[0] * factor, size[1] * factor
     geometry.check_pixels(whole, options.max_pixels)
     formats.check(formats.EXTENSIONS[formats.extension(target)], whole, options.quality)
-    output.check_target(target, path, options.overwrite)
+    output.check_target(target, path, options.on_exists)
     return whole
 
 

@@ -63,7 +63,7 @@ def read(path: str, max_pixels: int, plan: Callable[[Size, str | None], Size]) -
     """
     with (
         failing_as(f"{path}: cannot be read"),
-        library_messages() as messages,
+        library_messages(EXTENSIONS.get(extension(path))) as messages,
         _open_picture(path, max_pixels) as image,
     ):
         _warn_of_losses(image, path)
@@ -82,6 +82,16 @@ def read(path: str, max_pixels: int, plan: Callable[[Size, str | None], Size]) -
     return source
 
 
+def measure(path: str, max_pixels: int) -> tuple[Size, str | None]:
+    """Return the upright (width, height) and the format of a picture, by its header.
+
+    Raises:
+        Failure: it cannot be read.
+    """
+    with failing_as(f"{path}: cannot be read"), _open_picture(path, max_pixels) as image:
+        return _upright_size(image, _read_exif(image, path)), image.format
+
+
 def write(
     pictures: Sequence[Image.Image], paths: Sequence[str], found: dict[str, Any], quality: int | None, overwrite: bool
 ) -> None:
@@ -94,7 +104,7 @@ def write(
         file_format = EXTENSIONS[extension(paths[0])]
         fitted = [_fit_mode(each, path, file_format) for each, path in zip(pictures, paths, strict=True)]
         settings = _writing_options(fitted[0], paths[0], file_format, found, quality)
-        with library_messages(), output.whole_files(paths, overwrite) as temporaries:
+        with library_messages(file_format), output.whole_files(paths, overwrite) as temporaries:
             for each, temporary in zip(fitted, temporaries, strict=True):
                 # by way of memory: on a full disk some of Pillow's encoders end as if all were written, or never
                 encoded = io.BytesIO()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -24,16 +25,47 @@ class Operation(NamedTuple):
     verb: str
 
 
+Naming = Callable[[Size, str | None], str]
+"""From the size of an output and the format of its input to its name."""
+
+
+class Made(NamedTuple):
+    """What became, or would become, of a picture; sizes are (width, height)."""
+
+    path: str
+    size: Size
+    output: str
+    output_size: Size
+
+    def __str__(self) -> str:
+        return f"{self.path} {geometry.shown(self.size)} -> {self.output} {geometry.shown(self.output_size)}"
+
+
 def transform(options: Options) -> str:
-    """Make the output file and return the line that tells of it."""
-    operation = _convolution(options) if options.mode == CONV_TRANSPOSE else _resizing(options)
-    path = options.input
+    """Make the output file of the one input and return the line that tells of it."""
+    operation, path = operation_of(options), options.input
+
+    def name(size: Size, own_format: str | None) -> str:
+        return options.output or output.default_path(path, operation.label(size), own_format)
+
+    return str(make(options, operation, path, name))
+
+
+def operation_of(options: Options) -> Operation:
+    """Return what is to be done to every picture."""
+    return _convolution(options) if options.mode == CONV_TRANSPOSE else _resizing(options)
+
+
+def make(options: Options, operation: Operation, path: str, naming: Naming) -> Made:
+    """Make the output file of a picture.
+
+    Raises:
+        Failure: the picture cannot be read or its output not be written.
+        Skipped: the output exists, and that is to be left as it is.
+    """
 
     def target(size: Size, own_format: str | None) -> str:
-        name = options.output or output.default_path(path, operation.label(size), own_format)
-        formats.check(formats.EXTENSIONS[formats.extension(name)], size, options.quality)
-        output.check_target(name, path, options.overwrite)
-        return name
+        return _target(options, path, naming, size, own_format)
 
     def plan(old_size: Size, own_format: str | None) -> Size:
         size = operation.output_size(old_size)
@@ -45,8 +77,28 @@ def transform(options: Options) -> str:
     name = target(source.output_size, source.file_format)
     with failing_as(f"{path}: cannot be {operation.verb}"):
         result = operation.apply(source.picture, source.output_size)
+    if options.makes_folders:
+        with failing_as(f"{name}: cannot be written"):
+            os.makedirs(os.path.dirname(name) or os.curdir, exist_ok=True)
     picture.write([result], [name], source.metadata, options.quality, options.overwrite)
-    return f"{path} {geometry.shown(source.picture.size)} -> {name} {geometry.shown(result.size)}"
+    return Made(path, source.picture.size, name, result.size)
+
+
+def foresee(options: Options, operation: Operation, path: str, naming: Naming) -> Made:
+    """Return what `make` would do, as far as the header of the picture tells."""
+    old_size, own_format = picture.measure(path, options.max_pixels)
+    size = operation.output_size(old_size)
+    geometry.check_pixels(size, options.max_pixels)
+    return Made(path, old_size, _target(options, path, naming, size, own_format), size)
+
+
+def _target(options: Options, path: str, naming: Naming, size: Size, own_format: str | None) -> str:
+    name = naming(size, own_format)
+    if options.on_exists == "rename":
+        name = output.free(name)
+    formats.check(formats.EXTENSIONS[formats.extension(name)], size, options.quality)
+    output.check_target(name, path, options.on_exists, folder_is_made=options.makes_folders)
+    return name
 
 
 def _resizing(options: Options) -> Operation:

@@ -1,0 +1,227 @@
+"""The command on several pictures: folders, patterns, lists, names of outputs, failures, threads."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from resample_cli import batch, main
+
+import resample
+
+
+def picture(path: Path, size: tuple[int, int] = (40, 30), seed: int = 0) -> np.ndarray[Any, Any]:
+    """Write a picture of size (width, height) and return its pixels."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+    return pixels
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, np.ndarray[Any, Any]]:
+    """The current folder has a folder `in` with pictures, and files that are none; their pixels by path."""
+    monkeypatch.chdir(tmp_path)
+    names = ("a.png", "b.png", "deep/a.png", "deep/er/c.png", ".hidden/d.png")
+    found = {name: picture(Path("in") / name, seed=seed) for seed, name in enumerate(names)}
+    Path("in/notes.txt").write_text("no picture")
+    Path("in/.e.png").write_text("hidden")
+    return found
+
+
+@pytest.fixture
+def call(tree: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run the command; return its status and the lines on stderr. Nothing may be left behind."""
+
+    def run(*args: object) -> tuple[int, list[str]]:
+        status = main.main([str(arg) for arg in args])
+        written = capsys.readouterr()
+        assert written.out == ""
+        assert not list(Path().rglob(".resample-*"))
+        return status, written.err.splitlines()
+
+    return run
+
+
+def files(folder: str) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file())
+
+
+def test_a_folder(call: Any, tree: dict[str, Any]) -> None:
+    status, lines = call("in", "-o", "out/", "--scale", 2)
+    assert (status, files("out")) == (0, ["a.png", "b.png"])
+    assert lines[:2] == [f"resample: in/{x}.png 40x30 -> out/{x}.png 80x60" for x in "ab"]
+    assert lines[2].startswith("resample: 2 done, bilinear, ")
+    for name in ("a.png", "b.png"):
+        with Image.open(f"out/{name}") as written:
+            np.testing.assert_array_equal(np.asarray(written), resample.resize(tree[name], scale=2))
+
+
+def test_a_tree(call: Any) -> None:
+    assert call("in", "-r", "-o", "out", "--scale", 2)[0] == 2  # there is no folder `out` that this could be
+    os.mkdir("out")
+    assert call("in", "-r", "-o", "out", "--scale", 2)[0] == 0
+    assert files("out") == ["a.png", "b.png", "deep/a.png", "deep/er/c.png"]
+
+
+def test_beside_the_inputs(call: Any) -> None:
+    assert call("in/a.png", "in/deep/a.png", "--max-side", 20)[0] == 0
+    assert {"a@20x15.png", "deep/a@20x15.png"} <= set(files("in"))
+
+
+def test_patterns_and_lists(call: Any) -> None:
+    Path("list.txt").write_text("in/a.png\n\nin/deep\nin/a.png\n")
+    assert call("@list.txt", "-o", "one/{dir}/{index}{ext}", "--scale", 2)[0] == 0
+    assert files("one") == ["1.png", "2.png"]
+    assert call("in/**/*.png", "-o", "two/{stem}-{index}{ext}", "--scale", 2)[0] == 0
+    assert files("two") == ["a-1.png", "a-3.png", "b-2.png", "c-4.png"]
+
+
+def test_two_inputs_to_one_output(call: Any) -> None:
+    status, lines = call("in/a.png", "in/deep/a.png", "-o", "one/", "--scale", 2)
+    assert status == 1
+    assert "resample: error: in/deep/a.png: the output one/a.png is also that of in/a.png" in lines
+    picture(Path("in/A.PNG"))
+    status, lines = call("in/a.png", "in/A.PNG", "-o", "two/", "--scale", 2)
+    assert status == 1
+    assert any("the output two/A.PNG is also that of in/a.png" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("template", "names"),
+    [
+        ("out/{stem}-{width}x{height}{ext}", ["a-80x60.png", "b-80x60.png", "c-80x60.png"]),
+        ("out/{dir}/{stem}.jpg", ["a.jpg", "b.jpg", "deep/er/c.jpg"]),
+        ("out/{index:03}-{scale}-{mode}.webp", ["001-2x-bicubic.webp", "002-2x-bicubic.webp", "003-2x-bicubic.webp"]),
+    ],
+)
+def test_templates(template: str, names: list[str], call: Any) -> None:
+    os.remove("in/deep/a.png")
+    assert call("in", "-r", "-o", template, "--scale", 2, "--mode", "bicubic")[0] == 0
+    assert files("out") == names
+
+
+def test_failures_do_not_stop_the_others(call: Any) -> None:
+    Path("in/bad.png").write_text("junk")
+    Path("in/empty.png").touch()
+    status, lines = call("in", "missing.png", "in/*.gif", "-o", "out/", "--scale", 2, "-j", 3, "--report", "r.jsonl")
+    assert (status, files("out")) == (1, ["a.png", "b.png"])
+    assert [line.split(": ")[2] for line in lines if line.startswith("resample: error")] == [
+        "in/bad.png", "in/empty.png", "missing.png", "in/*.gif",
+    ]  # fmt: skip
+    assert lines[-1].startswith("resample: 2 done, 4 failed, bilinear")
+    records = [json.loads(line) for line in Path("r.jsonl").read_text().splitlines()]
+    assert [record["status"] for record in records] == ["done"] * 2 + ["failed"] * 4
+    assert records[0]["output"] == "out/a.png"
+    assert (records[0]["size"], records[0]["output_size"]) == ([40, 30], [80, 60])
+    assert "is not a picture" in records[2]["reason"]
+
+
+def test_fail_fast(call: Any) -> None:
+    Path("in/aa.png").write_text("junk")
+    status, _ = call("in", "-o", "out/", "--scale", 2, "-j", 1, "--fail-fast")
+    assert (status, files("out")) == (1, ["a.png"])
+
+
+def test_existing_outputs(call: Any) -> None:
+    first = call("in", "-o", "out/", "--scale", 2)
+    before = {name: Path("out", name).stat().st_mtime_ns for name in files("out")}
+    status, lines = call("in", "-o", "out/", "--scale", 2)
+    assert (first[0], status) == (0, 0)
+    assert lines[0] == "resample: skipped: out/a.png: exists"
+    assert lines[-1].startswith("resample: 2 skipped")
+    assert {name: Path("out", name).stat().st_mtime_ns for name in files("out")} == before
+    status, lines = call("in", "-o", "out/", "--scale", 2, "--on-exists", "error")
+    assert status == 1
+    assert "resample: error: out/a.png: the output exists, and --overwrite is not given" in lines
+    assert call("in", "-o", "out/", "--scale", 3, "--on-exists", "rename")[0] == 0
+    assert files("out") == ["a-1.png", "a.png", "b-1.png", "b.png"]
+    assert call("in", "-o", "out/", "--scale", 3, "--overwrite")[0] == 0
+    with Image.open("out/a.png") as written:
+        assert written.size == (120, 90)
+
+
+def test_the_input_is_never_overwritten(call: Any, tree: dict[str, Any]) -> None:
+    status, lines = call("in", "-o", "in/", "--scale", 2, "--overwrite")
+    assert status == 1
+    assert "resample: error: in/a.png: the output is the input, which is never overwritten" in lines
+    with Image.open("in/a.png") as kept:
+        np.testing.assert_array_equal(np.asarray(kept), tree["a.png"])
+
+
+def test_dry_run(call: Any) -> None:
+    before = files(".")
+    status, lines = call("in", "-o", "out/", "--scale", 2, "--dry-run")
+    assert (status, files("."), os.path.exists("out")) == (0, before, False)
+    assert lines[0] == "resample: would write: in/a.png 40x30 -> out/a.png 80x60"
+    assert lines[-1].startswith("resample: 2 planned")
+
+
+def test_nothing_found(call: Any) -> None:
+    os.mkdir("empty")
+    Path("nothing.txt").touch()
+    for name, part in (
+        ("empty", "empty: has no pictures"),
+        ("*.webp", "*.webp: matches nothing"),
+        ("@nothing.txt", "no pictures are named"),
+    ):
+        status, lines = call(name, "--scale", 2)
+        assert status == batch.NOTHING_FOUND
+        assert part in lines[0]
+    status, lines = call("@no.txt", "--scale", 2)
+    assert (status, lines[0]) == (1, "resample: error: no.txt: cannot be read: No such file or directory")
+
+
+def test_quiet(call: Any) -> None:
+    assert call("in", "-o", "out/", "--scale", 2, "-q") == (0, [])
+    assert call("in/a.png", "--scale", 2, "-q") == (0, [])
+
+
+def test_warnings_are_of_their_file(call: Any) -> None:
+    for name in ("x", "y"):
+        frames = [Image.new("L", (9, 9), level) for level in (0, 99)]
+        frames[0].save(f"in/{name}.gif", save_all=True, append_images=frames[1:])
+    status, lines = call("in", "-o", "out/{stem}.png", "--scale", 2, "-j", 4)
+    assert status == 0
+    assert [line for line in lines if "warning" in line] == [
+        f"resample: warning: in/{name}.gif: has 2 frames, only the first is written" for name in ("x", "y")
+    ]
+
+
+def test_bytes_do_not_depend_on_the_number_of_threads(call: Any) -> None:
+    for name in range(12):
+        picture(Path(f"in/{name}.jpg"), (90 + name, 70), name)
+    found = []
+    for jobs in (1, 2, 8):
+        assert call("in", "-r", "-o", f"out{jobs}/", "--max-side", 64, "-j", jobs)[0] == 0
+        found.append({name: Path(f"out{jobs}", name).read_bytes() for name in files(f"out{jobs}")})
+    assert found[0] == found[1] == found[2]
+    assert len(found[0]) == 16
+
+
+def test_an_unreadable_folder_is_told_of(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = os.scandir
+
+    def scandir(path: Any) -> Any:
+        if str(path).endswith("deep"):
+            raise PermissionError(13, "Permission denied", path)
+        return original(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    status, lines = call("in", "-r", "-o", "out/", "--scale", 2)
+    assert (status, files("out")) == (1, ["a.png", "b.png"])
+    assert "resample: error: in/deep: cannot be listed: Permission denied" in lines
+
+
+def test_as_a_process(tree: dict[str, Any]) -> None:
+    command = [sys.executable, "-m", "resample_cli.main", "in", "-r", "-o", "out/", "--scale", "2", "-j", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert files("out") == ["a.png", "b.png", "deep/a.png", "deep/er/c.png"]
