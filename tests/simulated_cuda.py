@@ -272,11 +272,12 @@ def _title(module: str, name: str, arguments: tuple[str, ...]) -> str:
 @contextlib.contextmanager
 def simulated(monkeypatch: pytest.MonkeyPatch, **options: Any) -> Iterator[Driver]:
     """Within this, the driver is a simulated one."""
-    from resample import devices
+    from resample import convolution_gpu, devices, pooling_gpu
 
     found = Driver(**options)
     caches: list[Callable[[], None]] = [
         driver._primary.cache_clear, passes.planned.cache_clear, devices._rearranging.cache_clear, driver._loaded.clear,
+        convolution_gpu._plan.cache_clear, pooling_gpu._pooling.cache_clear, pooling_gpu._placing.cache_clear,
     ]  # fmt: skip
     with monkeypatch.context() as patch:
         patch.setattr(driver, "library", lambda: found)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import machine_code
 import pytest
 
+from resample import convolution_gpu, pooling_gpu
 from resample.kernels.cuda import passes, ptx
 
 CAPABILITIES = [(7, 5), (8, 0), (9, 0)]
@@ -68,7 +69,39 @@ def code(kernel: Kernel) -> bytes:
     return ptx.compiled(f"resample.kernels.cuda.{kernel.module}", kernel.name, kernel.types)
 
 
-KERNELS = [*sums(), *copies()]
+def pools() -> list[Kernel]:
+    """Return the kernels of pooling and unpooling, each with some of its types."""
+    names = [
+        f"pool_{taps}_{lanes}{suffix}"
+        for taps, lanes in ((2, 1), (2, 2), (3, 1), (3, 2), (5, 1))
+        for suffix in ("", "_indexed")
+    ]
+    names += ["pool_2_4", "packed_2_4", "packed_3_2_indexed", "packed_5_4", "pool_any", "pool_any_indexed"]
+    kernels = [Kernel("pooling", name, pooling_gpu.pool_types("float32")) for name in names]
+    kernels += [
+        Kernel("pooling", "pool_2_1", pooling_gpu.pool_types(value))
+        for value in ("uint16", "uint8", "float64", "int64")
+    ]
+    for unit, names in (("uint32", ("place_1", "place_2", "place_pairs_2")), ("uint16", ("place_1", "place_pairs_4"))):
+        kernels += [Kernel("pooling", name, pooling_gpu.place_types(unit)) for name in names]
+    redo = pooling_gpu.redo_types("uint32", "uint32")
+    return [*kernels, *(Kernel("pooling", name, types) for name, types in redo.items())]
+
+
+def convolutions() -> list[Kernel]:
+    kernels = []
+    for value, weight in (("float32", "float32"), ("uint16", "float32"), ("float64", "float64"), ("int64", "int64")):
+        for block in convolution_gpu.BLOCKS[8 if "64" in weight else 4]:
+            name = f"correlate_{block.channels}_{block.rows}_{block.lanes}"
+            kernels.append(Kernel("convolution", name, convolution_gpu.correlate_types(value, weight, value)))
+        kernels.append(Kernel("convolution", "pack", convolution_gpu.pack_types(value, weight)))
+        if value != "int64":
+            kernels.append(Kernel("convolution", "gather_4", convolution_gpu.gather_types(value, weight, value)))
+    kernels.append(Kernel("convolution", "convert", convolution_gpu.convert_types("float32", "int32")))
+    return [*kernels, Kernel("convolution", "convert_half", convolution_gpu.convert_types("float32", "uint16"))]
+
+
+KERNELS = [*sums(), *copies(), *pools(), *convolutions()]
 
 
 @pytest.mark.parametrize("kernel", KERNELS, ids=str)
@@ -79,7 +112,8 @@ def test_registers_and_memory(kernel: Kernel, tmp_path: Path) -> None:
     for capability in CAPABILITIES:
         found = machine_code.read(text, capability, tmp_path, disassembled=False)
         assert found.stack == 0
-        assert found.registers <= (168 if "float64*" in kernel.types else 104)
+        wide = "float64*" in kernel.types or "int64*" in kernel.types
+        assert found.registers <= (168 if wide else 128)
 
 
 def planes(taps: int, lanes: int, value: str, weight: str) -> Kernel:

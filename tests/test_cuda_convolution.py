@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from simulated_cuda import Array, Driver, fetched
 from test_conv_transpose import DTYPES, OURS, ROUNDING, SIZE, TORCHS, calls, cases, exact, random_array
 
-from resample import convolution, devices
+from resample import convolution, convolution_gpu, devices
 from resample.devices import DeviceArray
 from resample.kernels.cuda import driver, passes, ptx
 
@@ -29,10 +29,10 @@ from resample.kernels.cuda import driver, passes, ptx
 @pytest.fixture
 def cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[Driver]:
     with simulated_cuda.simulated(monkeypatch) as found:
-        convolution._device_plan.cache_clear()
+        convolution_gpu._plan.cache_clear()
         yield found
         assert found.synchronized == 0
-        convolution._device_plan.cache_clear()  # of a device that is no more
+        convolution_gpu._plan.cache_clear()  # of a device that is no more
 
 
 def values_of(view: DeviceArray) -> np.ndarray:
@@ -61,7 +61,7 @@ class Multiplier:
 @pytest.fixture
 def multiplier(cuda: Driver, monkeypatch: pytest.MonkeyPatch) -> Multiplier:
     """Have all sums of floats taken by products."""
-    monkeypatch.setattr(convolution, "_products_are_quicker", lambda shape: True)
+    monkeypatch.setattr(convolution_gpu, "_products_are_quicker", lambda shape: True)
     return Multiplier(monkeypatch)
 
 
@@ -95,10 +95,10 @@ def check_both_ways(checks: list[Callable[[], None]], cuda: Driver) -> None:
         check()
     assert {name.partition("_")[0] for name, *_ in cuda.launches} <= {"pack", "correlate", "convert"}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(convolution, "_products_are_quicker", lambda shape: True)
+        patch.setattr(convolution_gpu, "_products_are_quicker", lambda shape: True)
         Multiplier(patch)
         cuda.launches.clear()
-        convolution._device_plan.cache_clear()
+        convolution_gpu._plan.cache_clear()
         for check in checks:
             check()
 
@@ -126,14 +126,14 @@ def test_product_of_arguments(axes: int, dtype: str, cuda: Driver) -> None:
 def test_any_call(call: tuple[int, list[np.ndarray], dict[str, Any], bool]) -> None:
     axes, arrays, options, bias = call
     with pytest.MonkeyPatch.context() as patch, simulated_cuda.simulated(patch) as cuda:
-        convolution._device_plan.cache_clear()
+        convolution_gpu._plan.cache_clear()
         check_both_ways([checked(axes, arrays[: 2 + bias], options)], cuda)
-        convolution._device_plan.cache_clear()
+        convolution_gpu._plan.cache_clear()
 
 
 def test_every_block_serves(cuda: Driver) -> None:
     """Each block sums outputs of all its channels and rows, and of fewer."""
-    for dtype, blocks in (("float32", convolution.BLOCKS[4]), ("int64", convolution.BLOCKS[8])):
+    for dtype, blocks in (("float32", convolution_gpu.BLOCKS[4]), ("int64", convolution_gpu.BLOCKS[8])):
         for block in blocks:
             cuda.launches.clear()
             for channels, height in itertools.product({block.channels, max(1, block.channels - 1)}, (40, 9)):
@@ -270,7 +270,7 @@ def test_products_are_made_in_parts(cuda: Driver, multiplier: Multiplier, monkey
     arrays.append(random_array((8,), "float32", 3))
     of_a_channel = 2 * 3 * 3 * 4 * 4
     for most, parts in ((1, 2 * 5 * 4), (3 * of_a_channel, 2 * 5 * 2), (9 * of_a_channel, 2 * 3), (1 << 25, 2)):
-        monkeypatch.setattr(convolution, "DEVICE_PRODUCTS", most)
+        monkeypatch.setattr(convolution_gpu, "PRODUCTS", most)
         multiplier.shapes.clear()
         compare(2, arrays, {"stride": 2, "groups": 2})
         assert len(multiplier.shapes) == parts
@@ -296,7 +296,7 @@ def test_what_is_too_large_raises(cuda: Driver, monkeypatch: pytest.MonkeyPatch)
         ("MOST_WEIGHTS", "weight must have fewer than"),
     ):
         with monkeypatch.context() as patch:
-            patch.setattr(convolution, name, 16)
+            patch.setattr(convolution_gpu, name, 16)
             with pytest.raises(ValueError, match=wrong):
                 convolution.conv_transpose2d(samples, weight)
 
@@ -307,7 +307,7 @@ def test_tables_are_kept_for_a_graph(cuda: Driver, monkeypatch: pytest.MonkeyPat
     arrays = [Array(random_array(shape, "float32")) for shape in ((1, 1, 4, 4), (1, 1, 2, 2))]
     cuda.capturing = True
     convolution.conv_transpose2d(*arrays)
-    convolution._device_plan.cache_clear()
+    convolution_gpu._plan.cache_clear()
     ((step,),) = devices._captured
     assert step.run.args[0].tables.constants.addresses[0] in cuda.blocks
 
@@ -350,9 +350,9 @@ def test_matrix_product_of_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
 def check_matmul(view: DeviceArray) -> None:
     """Multiply matrices in the first half of the memory of a view, with the result in the other."""
     assert view.origin.stream == 5
-    matrix = convolution._part(view, 0, (3, 2), (1, 3))
-    matrices = convolution._part(view, 6, (2, 2, 4), (12, 4, 1))
-    result = convolution._part(view, 34, (2, 3, 4), (12, 4, 1))
+    matrix = convolution_gpu._part(view, 0, (3, 2), (1, 3))
+    matrices = convolution_gpu._part(view, 6, (2, 2, 4), (12, 4, 1))
+    result = convolution_gpu._part(view, 34, (2, 3, 4), (12, 4, 1))
     values_of(view)[:34] = np.arange(34)
     assert view.origin.matmul
     view.origin.matmul(matrix, matrices, result)
@@ -362,11 +362,11 @@ def check_matmul(view: DeviceArray) -> None:
 
 def kernels() -> list[tuple[str, tuple[str, ...]]]:
     """Return the kernels of the usual dtypes."""
-    blocks = [f"correlate_{block.channels}_{block.rows}_{block.lanes}" for block in convolution.BLOCKS[4]]
-    found = [(name, convolution.correlate_types("float32", "float32", "float32")) for name in blocks]
-    found += [(blocks[-1], convolution.correlate_types("uint16", "float32", "uint16"))]
-    found += [("gather_4", convolution.gather_types("float32", "float32", "float32"))]
-    return [*found, ("pack", convolution.pack_types("uint16", "float32"))]
+    blocks = [f"correlate_{block.channels}_{block.rows}_{block.lanes}" for block in convolution_gpu.BLOCKS[4]]
+    found = [(name, convolution_gpu.correlate_types("float32", "float32", "float32")) for name in blocks]
+    found += [(blocks[-1], convolution_gpu.correlate_types("uint16", "float32", "uint16"))]
+    found += [("gather_4", convolution_gpu.gather_types("float32", "float32", "float32"))]
+    return [*found, ("pack", convolution_gpu.pack_types("uint16", "float32"))]
 
 
 @pytest.mark.parametrize(("name", "kinds"), kernels(), ids=lambda value: value if isinstance(value, str) else value[1])

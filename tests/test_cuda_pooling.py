@@ -15,7 +15,7 @@ import simulated_cuda
 from simulated_cuda import Array, Driver, fetched
 
 import resample.functional as F
-from resample import devices, nn, pooling
+from resample import devices, nn, pooling_gpu
 from resample.kernels.cuda import driver, passes
 from resample.kernels.cuda import pooling as kernels
 from resample.pooling import DTYPES, FLOATS
@@ -38,8 +38,8 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[Driver]:
 
 def clear() -> None:
     """Forget tables on devices that are no more."""
-    pooling._pooling.cache_clear()
-    pooling._placing.cache_clear()
+    pooling_gpu._pooling.cache_clear()
+    pooling_gpu._placing.cache_clear()
 
 
 def random_array(shape: tuple[int, ...], dtype: str, seed: int = 0) -> np.ndarray:

@@ -75,7 +75,7 @@ def _after(shape: Shape, axes: Mapping[int, Taps]) -> Shape:
 Grid = tuple[tuple[int, int, int], tuple[int, int, int]]
 
 
-def _grid(columns: int, rows: int, planes: int, *, looped: bool = True) -> Grid:
+def grid_of(columns: int, rows: int, planes: int, *, looped: bool = True) -> Grid:
     """Return the grid and block of so many threads side by side; `looped`: the kernel takes what a grid leaves over."""
     if max(rows, planes) >= MOST_IN_A_LOOP:
         raise ValueError(f"rows and planes must be fewer than {MOST_IN_A_LOOP} on a GPU, got {rows} and {planes}")
@@ -92,7 +92,7 @@ def _grid(columns: int, rows: int, planes: int, *, looped: bool = True) -> Grid:
     return (x, y, z), (block[0], block[1], block[2])
 
 
-def _lanes(row: int, most: int) -> int:
+def lanes_of(row: int, most: int) -> int:
     """Return how many values a thread may write at once in rows of `row`: 1, 2, 4, ... at most `most`."""
     return min(most, row & -row)
 
@@ -101,7 +101,7 @@ _SOURCE = "resample.kernels.cuda"
 _NUMBER, _BIG, _SIGNED = ("uint32",), ("int64",), ("int32",)
 
 
-def _name(dtype: DType) -> str:
+def name_of(dtype: DType) -> str:
     """Return how kernels see values of a type: float16 as its bits."""
     return "uint16" if dtype == np.float16 else dtype.name
 
@@ -111,7 +111,7 @@ def _weight(dtype: DType) -> DType:
     return np.dtype({"uint8": np.int32, "float64": np.float64}.get(dtype.name, np.float32))
 
 
-def _check_plane(values: int) -> None:
+def check_plane(values: int) -> None:
     if values >= MOST_OF_A_PLANE:
         raise ValueError(f"a plane must have less than 2**32 values on a CUDA device, got {values}")
 
@@ -238,7 +238,7 @@ def _sums(shape: Shape, source: DType, target: DType, axes: Mapping[int, Taps], 
     last = max(axes)
     outer, inner = math.prod(shape[: min(axes)]), math.prod(shape[last + 1 :])
     weight = _weight(source)
-    kinds = _name(source), _name(target), weight.name
+    kinds = name_of(source), name_of(target), weight.name
     if len(axes) == 2 and _have_few_taps(axes):
         kernel = _planes(axes[last - 1], axes[last], outer, inner, weight, 16 // target.itemsize)
     elif len(axes) == 2:
@@ -266,13 +266,13 @@ class _Kernel(NamedTuple):
 def _planes(along: Taps, across: Taps, planes: int, inner: int, weight: DType, most_lanes: int) -> _Kernel:
     n_taps = 2 if max(along.n_taps, across.n_taps) == 2 else 4
     row_in, row_out = across.n_in * inner, across.n_out * inner
-    _check_plane(max(along.n_in * row_in, along.n_out * row_out, row_out * n_taps))
-    lanes = _lanes(row_out, min(8 // n_taps, most_lanes))
+    check_plane(max(along.n_in * row_in, along.n_out * row_out, row_out * n_taps))
+    lanes = lanes_of(row_out, min(8 // n_taps, most_lanes))
     (row, row_weight), (column, column_weight) = (_filled(taps, n_taps, weight) for taps in (along, across))
     tables = [_table(row * row_in), row_weight, _table(_along_columns(column, inner).T)]
     tables.append(np.ascontiguousarray(column_weight.repeat(inner, axis=0).T))
     numbers = (along.n_out, row_out, planes, along.n_in * row_in, along.n_out * row_out)
-    grid = _grid(row_out // lanes, along.n_out, planes)
+    grid = grid_of(row_out // lanes, along.n_out, planes)
     precisions = (along.precision, across.precision)
     return _Kernel(f"contract_planes_{n_taps}_{lanes}", planes_types, grid, tables, (*numbers, *precisions))
 
@@ -281,7 +281,7 @@ def _down(along: Taps, across: Taps, planes: int, inner: int, weight: DType) -> 
     waiting = _waiting(along)
     assert waiting is not None
     row_in, row_out = across.n_in * inner, across.n_out * inner
-    _check_plane(max(along.n_in * row_in, along.n_out * row_out, row_out * across.n_taps))
+    check_plane(max(along.n_in * row_in, along.n_out * row_out, row_out * across.n_taps))
     images = IMAGES if planes >= IMAGES else 1
     groups = -(-planes // images)
     # a segment takes the rows that it shares with the next one twice, but too few segments leave a GPU idle
@@ -292,27 +292,27 @@ def _down(along: Taps, across: Taps, planes: int, inner: int, weight: DType) -> 
     tables += [_table(_along_columns(across.start, inner)), _table(across.length.repeat(inner))]
     tables.append(np.ascontiguousarray(_used(across, weight).repeat(inner, axis=0).T))
     numbers = (inner, row_in, along.n_out, row_out, planes, along.n_in * row_in, along.n_out * row_out, segment)
-    grid = _grid(row_out, -(-along.n_out // segment), groups, looped=False)
+    grid = grid_of(row_out, -(-along.n_out // segment), groups, looped=False)
     name = f"contract_down_{waiting.weight.shape[1]}_{images}"
     return _Kernel(name, down_types, grid, tables, (*numbers, along.precision, across.precision))
 
 
 def _rows(taps: Taps, planes: int, inner: int, weight: DType) -> _Kernel:
     plane_in, plane_out = taps.n_in * inner, taps.n_out * inner
-    _check_plane(max(plane_in, plane_out))
-    lanes = _lanes(inner, 4)
+    check_plane(max(plane_in, plane_out))
+    lanes = lanes_of(inner, 4)
     tables = [_table(taps.start), _table(taps.length), np.ascontiguousarray(_used(taps, weight))]
     numbers = (taps.n_taps, inner, taps.n_out, planes, plane_in, plane_out, taps.precision)
-    return _Kernel(f"contract_rows_{lanes}", rows_types, _grid(inner // lanes, taps.n_out, planes), tables, numbers)
+    return _Kernel(f"contract_rows_{lanes}", rows_types, grid_of(inner // lanes, taps.n_out, planes), tables, numbers)
 
 
 def _columns(taps: Taps, rows: int, inner: int, weight: DType) -> _Kernel:
     row_in, row_out = taps.n_in * inner, taps.n_out * inner
-    _check_plane(max(row_in, row_out * taps.n_taps))
+    check_plane(max(row_in, row_out * taps.n_taps))
     tables = [_table(_along_columns(taps.start, inner)), _table(taps.length.repeat(inner))]
     tables.append(np.ascontiguousarray(_used(taps, weight).repeat(inner, axis=0).T))
     numbers = (inner, row_in, row_out, rows, taps.precision)
-    return _Kernel("contract_columns", columns_types, _grid(row_out, -(-rows // ROWS), 1), tables, numbers)
+    return _Kernel("contract_columns", columns_types, grid_of(row_out, -(-rows // ROWS), 1), tables, numbers)
 
 
 def _used(taps: Taps, weight: DType) -> Array:
@@ -328,7 +328,7 @@ def _mean(shape: Shape, dtype: DType, axes: Mapping[int, Taps], device: int) -> 
     d, h, w = [whole] * (3 - len(axes)) + [axes[axis] for axis in sorted(axes)]
     row_in, row_out = w.n_in * inner, w.n_out * inner
     image_in = h.n_in * row_in
-    _check_plane(max(d.n_in * image_in, d.n_out * h.n_out * row_out))
+    check_plane(max(d.n_in * image_in, d.n_out * h.n_out * row_out))
     share = [(1 / taps.length).astype(_weight(dtype)) for taps in (d, h, w)]
     tables = [_table(run) for taps in (d, h) for run in (taps.start, taps.length)]
     tables += [
@@ -337,12 +337,12 @@ def _mean(shape: Shape, dtype: DType, axes: Mapping[int, Taps], device: int) -> 
         *share[:2],
         share[2].repeat(inner),
     ]
-    types = average_types(_name(dtype), share[0].dtype.name)
+    types = average_types(name_of(dtype), share[0].dtype.name)
     launch = driver.kernel(f"{_SOURCE}.sums", "average", types, device)
     constants = driver.Constants(tables, device)
     planes = math.prod(shape[: min(axes)])
     numbers = (d.n_in * image_in, image_in, row_in, d.n_out, h.n_out, row_out, planes)
-    grid = _grid(row_out, d.n_out * h.n_out, planes)
+    grid = grid_of(row_out, d.n_out * h.n_out, planes)
 
     def run(dst: int, src: int, stream: int) -> None:
         launch(*grid, stream, dst, src, *constants.addresses[:6], inner, *constants.addresses[6:], *numbers)
@@ -385,12 +385,12 @@ def copying(shape: Shape, dtype: DType, rows: Rows, device: int) -> Pass:
     if parts > 1:
         place = (place[:, None] * parts + np.arange(parts)).ravel()
         start, outer_step, inner_step = start * parts, outer_step * parts, inner_step * parts
-    _check_plane(int(place.max(initial=0)) + 1)
-    lanes = _lanes(len(place), 16 // unit)
+    check_plane(int(place.max(initial=0)) + 1)
+    lanes = lanes_of(len(place), 16 // unit)
     launch = driver.kernel(f"{_SOURCE}.copies", f"copy_{lanes}", copy_types(unit), device)
     constants = driver.Constants((np.ascontiguousarray(start, np.int64), _table(place)), device)
     numbers = (len(place), len(start), rows.planes, rows.group, outer_step, inner_step)
-    return _pass(shape, dtype, launch, _grid(len(place) // lanes, len(start), rows.planes), constants, numbers)
+    return _pass(shape, dtype, launch, grid_of(len(place) // lanes, len(start), rows.planes), constants, numbers)
 
 
 def _pass(
