@@ -85,7 +85,7 @@ def test_every_kernel_for_sums_runs(cuda: Driver) -> None:
         F.interpolate(Array(view), size=(6, width), mode=mode)
         F.interpolate(Array(view), size=(4, width), mode=mode, antialias=True)
         F.interpolate(Array(view), size=(9, 3), mode=mode, antialias=True)
-    wanted = {f"contract_planes_2_{lanes}" for lanes in (1, 2, 4)} | {f"contract_planes_4_{lanes}" for lanes in (1, 2)}
+    wanted = {f"contract_planes_{taps}_{lanes}" for taps in (2, 4) for lanes in (1, 2, 4)}
     wanted |= {f"contract_rows_{lanes}" for lanes in (1, 2, 4)} | {"contract_columns"}
     for mode, planes in itertools.product(("bilinear", "bicubic", "lanczos"), (3, 6)):
         F.interpolate(Array(sample((1, planes, 20, 9), "float32")), size=(7, 4), mode=mode, antialias=True)
@@ -108,6 +108,24 @@ def test_segments_of_rows(dtype: str, cuda: Driver, monkeypatch: pytest.MonkeyPa
         else:
             np.testing.assert_allclose(result, expected, rtol=1e-6, atol=2e-6)
         assert [name.startswith("contract_down") for name, *_ in cuda.launches] == [True]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+def test_a_thread_walks_down_rows(dtype: str, cuda: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of samples that outputs share are resampled along the width once, in segments of any length."""
+    for blocks, (height, out), mode, aligned in itertools.product(
+        (0, 1, 64), ((9, 40), (40, 41), (70, 33), (5, 200)), ("bilinear", "bicubic"), (False, True)
+    ):
+        monkeypatch.setattr(passes, "BLOCKS", blocks)
+        passes.planned.cache_clear()
+        view = sample((1, 2, height, 9), dtype)
+        options = {"size": (out, 12), "mode": mode, "align_corners": aligned}
+        expected, result = F.interpolate(view, **options), fetched(F.interpolate(Array(view), **options))
+        if dtype == "uint8":
+            np.testing.assert_array_equal(result, expected)
+        else:
+            np.testing.assert_allclose(result, expected, rtol=4 * np.finfo(dtype).eps, atol=8 * np.finfo(dtype).eps)
+    assert {name for name, *_ in cuda.launches} <= {f"contract_planes_{t}_{n}" for t in (2, 4) for n in (2, 4)}
 
 
 def test_infinities_stay_where_they_are(cuda: Driver) -> None:

@@ -20,6 +20,9 @@ DType = np.dtype[Any]
 # threads of a block; blocks that keep a GPU busy, beyond which a thread takes several planes; the driver's limit
 THREADS, BLOCKS, MOST_BLOCKS = 128, 1 << 12, 65535
 
+# output rows that a thread may walk down, the longest first
+SEGMENTS = (64, 32, 16, 8, 4, 2)
+
 # rows of so many values are taken as whole samples of an axis; shorter ones are pixels, whose weights differ in a row
 LONG_ROW = 16
 
@@ -203,8 +206,8 @@ def _table(array: Array) -> Array:
 
 def planes_types(source: str, target: str, weight: str) -> tuple[str, ...]:
     """Return the types of the arguments of `sums.contract_planes_*`, given those of values and weights."""
-    tables = ("uint32*", f"{weight}*") * 2
-    return (f"{target}*", f"{source}*", *tables, *_NUMBER * 3, *_BIG * 2, *_SIGNED * 2)
+    tables = ("uint32*", f"{weight}*", "uint32*", "uint32*", f"{weight}*")
+    return (f"{target}*", f"{source}*", *tables, *_NUMBER * 3, *_BIG * 2, *_NUMBER, *_SIGNED * 2)
 
 
 def down_types(source: str, target: str, weight: str) -> tuple[str, ...]:
@@ -267,14 +270,26 @@ def _planes(along: Taps, across: Taps, planes: int, inner: int, weight: DType, m
     n_taps = 2 if max(along.n_taps, across.n_taps) == 2 else 4
     row_in, row_out = across.n_in * inner, across.n_out * inner
     check_plane(max(along.n_in * row_in, along.n_out * row_out, row_out * n_taps))
-    lanes = lanes_of(row_out, min(8 // n_taps, most_lanes))
+    lanes = lanes_of(row_out, min(4, most_lanes))
     (row, row_weight), (column, column_weight) = (_filled(taps, n_taps, weight) for taps in (along, across))
-    tables = [_table(row * row_in), row_weight, _table(_along_columns(column, inner).T)]
+    threads = row_out // lanes * planes
+    # long segments resample source rows once, and short ones keep a GPU busy
+    segment = next((rows for rows in SEGMENTS if threads * (along.n_out // rows) >= THREADS * BLOCKS // 2), 1)
+    tables = [_table(row * row_in), row_weight, _table(_fresh(row)), _table(_along_columns(column, inner).T)]
     tables.append(np.ascontiguousarray(column_weight.repeat(inner, axis=0).T))
-    numbers = (along.n_out, row_out, planes, along.n_in * row_in, along.n_out * row_out)
-    grid = grid_of(row_out // lanes, along.n_out, planes)
+    numbers = (along.n_out, row_out, planes, along.n_in * row_in, along.n_out * row_out, segment)
+    grid = grid_of(row_out // lanes, -(-along.n_out // segment), planes)
     precisions = (along.precision, across.precision)
     return _Kernel(f"contract_planes_{n_taps}_{lanes}", planes_types, grid, tables, (*numbers, *precisions))
+
+
+def _fresh(rows: Array) -> Array:
+    """Return how many of the samples of each output, (n_out, n_taps), do not continue those of the output before."""
+    n_taps = rows.shape[1]
+    fresh = np.full(len(rows), n_taps)
+    for number in reversed(range(n_taps)):
+        fresh[1:][(rows[1:, : n_taps - number] == rows[:-1, number:]).all(axis=1)] = number
+    return fresh
 
 
 def _down(along: Taps, across: Taps, planes: int, inner: int, weight: DType) -> _Kernel:

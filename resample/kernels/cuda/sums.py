@@ -74,28 +74,18 @@ def planes_side_by_side():
 def _contract_planes(taps, lanes):
     """Return the kernel that sums taps x taps samples an output, width first, as the CPU does."""
     all_taps = taps * lanes  # Numba takes the name, not the product, as a constant
-
-    @njit(inline="always")
-    def output(dst, source, rows, row_weights, columns, weights, k, row_precision, column_precision):
-        total = first_total(row_weights[0], row_precision)
-        for i in range(taps):
-            t = second_first(i, taps)
-            across = first_total(row_weights[0], column_precision)
-            for j in range(taps):
-                s = second_first(j, taps)
-                sample = load(source, uint32(rows[t] + columns[s * lanes + k]))
-                across = multiply_add(widened(sample), weights[s * lanes + k], across)
-            total = multiply_add(levelled(across, column_precision), row_weights[t], total)
-        return narrowed(levelled(total, row_precision), dst)
+    kept, last = all_taps - lanes, taps - 1
 
     def contract(
-        dst, src, row_place, row_weight, column_place, column_weight,
-        n_out, row_out, planes, plane_in, plane_out, row_precision, column_precision,
+        dst, src, row_place, row_weight, fresh, column_place, column_weight,
+        n_out, row_out, planes, plane_in, plane_out, segment, row_precision, column_precision,
     ):  # fmt: skip
-        """Resample planes to (n_out, row_out), `lanes` outputs a thread.
+        """Resample planes to (n_out, row_out): `lanes` outputs of `segment` rows a thread, which walks down them.
 
         Of tap t of output row y, `row_place[y, t]` is where in a plane its source row begins, and of value j of a row
-        `column_place[t, j]` is where in that row it is; weights likewise.
+        `column_place[t, j]` is where in that row it is; weights likewise. A source row is resampled along the width
+        once and kept for the next outputs: of those of row y the last `fresh[y]` are not among those of row y - 1, and
+        the others are the last ones of that.
         """
         first = first_column(lanes)
         if first >= row_out:
@@ -105,30 +95,50 @@ def _contract_planes(taps, lanes):
         for s in range(taps):
             load_vector(columns, s * lanes, column_place, uint32(uint32(uint32(s) * row_out) + first), lanes)
             load_vector(weights, s * lanes, column_weight, uint32(uint32(uint32(s) * row_out) + first), lanes)
-        rows = registers(uint32(0), taps)
+        rows = registers(load(column_weight, uint32(0)), all_taps)
         row_weights = registers(load(column_weight, uint32(0)), taps)
         values = registers(narrowed(load(column_weight, uint32(0)), dst), lanes)
-        y = first_row()
-        while y < n_out:
-            for t in range(taps):
-                rows[t] = load(row_place, uint32(y * uint32(taps) + uint32(t)))
-                row_weights[t] = load(row_weight, uint32(y * uint32(taps) + uint32(t)))
+        half = first_total(load(column_weight, uint32(0)), column_precision)
+        zero = first_total(load(column_weight, uint32(0)), row_precision)
+        begin = uint32(first_row() * segment)
+        while begin < n_out:
+            end = uint32(begin + segment) if uint32(n_out - begin) > segment else n_out
             plane = first_plane()
             while plane < planes:
-                source = after(src, int64(plane) * plane_in)
-                for k in range(lanes):
-                    values[k] = output(
-                        dst, source, rows, row_weights, columns, weights, k, row_precision, column_precision
-                    )
-                store_vector(after(dst, int64(plane) * plane_out), uint32(y * row_out + first), values, lanes)
+                source, target = after(src, int64(plane) * plane_in), after(dst, int64(plane) * plane_out)
+                y = begin
+                while y < end:
+                    t = uint32(taps) if y == begin else load(fresh, y)
+                    while t > uint32(0):
+                        for k in range(kept):
+                            rows[k] = rows[k + lanes]
+                        place = load(row_place, uint32(uint32(uint32(y + uint32(1)) * uint32(taps)) - t))
+                        for k in range(lanes):
+                            across = half
+                            for j in range(taps):
+                                s = second_first(j, taps)
+                                sample = load(source, uint32(place + columns[s * lanes + k]))
+                                across = multiply_add(widened(sample), weights[s * lanes + k], across)
+                            rows[last * lanes + k] = levelled(across, column_precision)
+                        t = uint32(t - uint32(1))
+                    for i in range(taps):
+                        row_weights[i] = load(row_weight, uint32(uint32(y * uint32(taps)) + uint32(i)))
+                    for k in range(lanes):
+                        total = zero
+                        for i in range(taps):
+                            s = second_first(i, taps)
+                            total = multiply_add(rows[s * lanes + k], row_weights[s], total)
+                        values[k] = narrowed(levelled(total, row_precision), dst)
+                    store_vector(target, uint32(uint32(y * row_out) + first), values, lanes)
+                    y = uint32(y + uint32(1))
                 plane = uint32(plane + planes_side_by_side())
-            y = uint32(y + rows_side_by_side())
+            begin = uint32(begin + uint32(rows_side_by_side() * segment))
 
     return contract
 
 
 contract_planes_2_1, contract_planes_2_2, contract_planes_2_4 = (_contract_planes(2, lanes) for lanes in (1, 2, 4))
-contract_planes_4_1, contract_planes_4_2 = (_contract_planes(4, lanes) for lanes in (1, 2))
+contract_planes_4_1, contract_planes_4_2, contract_planes_4_4 = (_contract_planes(4, lanes) for lanes in (1, 2, 4))
 
 
 def _contract_rows(lanes):
