@@ -391,19 +391,72 @@ def number(device: str) -> int:
     return int(index or 0)
 
 
-def uploaded(array: Array, device: int) -> DeviceArray:
-    """Return a copy of a NumPy array on a device, its axes in the same order; the stream is this thread's own.
+class _Way:
+    """A way to a device and back: a stream, and pinned memory of the host, which copies need not wait for.
 
-    `array` must stay as it is until the stream has come so far, as it has after `downloaded`.
+    Each thread has its own, so that one's copies go on while another's kernels run. When a thread ends, another takes
+    over its way, as arrays may still name the stream.
     """
-    stream = _stream(device)
-    order = sorted(range(array.ndim), key=lambda axis: (-array.strides[axis], axis))
-    dense = np.ascontiguousarray(array.transpose(order))
-    origin = _origin(device, stream)
-    address, owner = origin.allocate(dense.nbytes)
+
+    def __init__(self, device: int) -> None:
+        self.device, self.stream = device, driver.new_stream(device)
+        self.room: driver.Pinned | None = None
+        self.in_use = False
+
+    def pinned(self, nbytes: int) -> Array:
+        """Return so many bytes that no copy reads or writes any more."""
+        if self.in_use:
+            self.wait()
+        if self.room is None or self.room.bytes.size < nbytes:
+            self.room = driver.Pinned(max(nbytes, 1 << 20), self.device)
+        room: Array = self.room.bytes[:nbytes]
+        return room
+
+    def wait(self) -> None:
+        driver.synchronize(self.stream)
+        self.in_use = False
+
+
+class _Taken(dict[int, _Way]):
+    """The ways of a thread, by device, which are free when the thread has ended."""
+
+    def __del__(self) -> None:
+        for device, way in self.items():
+            _free_ways.setdefault(device, []).append(way)
+
+
+class _Ways(threading.local):
+    def __init__(self) -> None:
+        self.taken = _Taken()
+
+
+_free_ways: dict[int, list[_Way]] = {}
+_ways = _Ways()
+
+
+def _way(device: int) -> _Way:
+    """Return this thread's way to a device."""
+    if device not in _ways.taken:
+        try:
+            _ways.taken[device] = _free_ways.setdefault(device, []).pop()
+        except IndexError:
+            _ways.taken[device] = _Way(device)
+    return _ways.taken[device]
+
+
+def uploaded(array: Array, device: int) -> DeviceArray:
+    """Return a copy of a NumPy array on a device, its axes in the same order; the stream is this thread's own."""
+    way = _way(device)
+    order = sorted(range(array.ndim), key=lambda axis: (-abs(array.strides[axis]), axis))
+    ordered = array.transpose(order)
+    origin = _origin(device, way.stream)
+    address, owner = origin.allocate(array.nbytes)
     with driver.on(device):
-        driver.copy_to_device(address, dense, stream)
-    view = DeviceArray(address, dense.shape, dense.strides, dense.dtype, origin, owner)
+        staged = way.pinned(array.nbytes).view(array.dtype).reshape(ordered.shape)
+        np.copyto(staged, ordered)
+        driver.copy_to_device(address, staged, way.stream)
+        way.in_use = True
+    view = DeviceArray(address, ordered.shape, dense_strides(ordered.shape, array.dtype), array.dtype, origin, owner)
     return view.transpose(tuple(int(axis) for axis in np.argsort(order)))
 
 
@@ -411,24 +464,15 @@ def downloaded(view: DeviceArray) -> Array:
     """Return a NumPy array of the values, with the same order of axes in memory."""
     order = sorted(range(view.ndim), key=lambda axis: (-view.strides[axis], axis))
     dense = view.dense(tuple(order))
-    result = np.empty(dense.shape, dense.dtype)
-    with driver.on(view.origin.device):
-        driver.copy_to_host(result, dense.address, view.origin.stream)
+    way = _way(view.origin.device)
+    with driver.on(way.device):
+        staged = way.pinned(dense.nbytes)
+        driver.copy_to_host(staged, dense.address, view.origin.stream)
         driver.synchronize(view.origin.stream)
+        result = staged.view(dense.dtype).reshape(dense.shape).copy()
     return np.asarray(result.transpose(np.argsort(order)))
 
 
 def synchronize(view: DeviceArray) -> None:
     """Wait until all that was given to an array's stream is done."""
     driver.synchronize(view.origin.stream)
-
-
-_streams = threading.local()
-
-
-def _stream(device: int) -> int:
-    """Return this thread's stream of a device, so that threads do not wait for each other's copies."""
-    streams: dict[int, int] = _streams.__dict__.setdefault("streams", {})
-    if device not in streams:
-        streams[device] = driver.new_stream(device)
-    return streams[device]

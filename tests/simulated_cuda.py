@@ -100,6 +100,7 @@ class Driver:
     def __init__(self, devices: int = 1, capability: tuple[int, int] = (9, 0)) -> None:
         self.devices, self.capability = devices, capability
         self.blocks: dict[int, tuple[mmap.mmap, int, int]] = {}  # by address: memory, size, device
+        self.pinned: dict[int, Any] = {}
         self.current: list[int] = [0]
         self.modules: list[tuple[str, str, tuple[str, ...]]] = []
         self.launches: list[tuple[str, tuple[int, ...], tuple[int, ...], int]] = []
@@ -160,6 +161,14 @@ class Driver:
 
     def cuMemAllocAsync(self, address: Any, size: Any, stream: Any) -> int:
         return self.cuMemAlloc_v2(address, size)
+
+    def cuMemHostAlloc(self, address: Any, size: Any, flags: int) -> int:
+        self.pinned[len(self.pinned)] = room = ctypes.create_string_buffer(size.value)
+        address._obj.value = ctypes.addressof(room)
+        return 0
+
+    def cuMemFreeHost(self, address: Any) -> int:
+        return 0
 
     def cuMemFree_v2(self, address: Any) -> int:
         del self.blocks[address.value]
@@ -277,7 +286,8 @@ def simulated(monkeypatch: pytest.MonkeyPatch, **options: Any) -> Iterator[Drive
     found = Driver(**options)
     caches: list[Callable[[], None]] = [
         driver._primary.cache_clear, passes.planned.cache_clear, devices._rearranging.cache_clear, driver._loaded.clear,
-        convolution_gpu._plan.cache_clear, pooling_gpu._pooling.cache_clear, pooling_gpu._placing.cache_clear,
+        devices._ways.taken.clear, devices._free_ways.clear, convolution_gpu._plan.cache_clear,
+        pooling_gpu._pooling.cache_clear, pooling_gpu._placing.cache_clear,
     ]  # fmt: skip
     with monkeypatch.context() as patch:
         patch.setattr(driver, "library", lambda: found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+import threading
 import types
 from collections.abc import Iterator
 from typing import Any
@@ -464,3 +465,23 @@ def test_layers(cuda: Driver) -> None:
     assert on_gpu(Array(values)).shape == (1, 3, 10, 12)
     with pytest.raises(ValueError, match="device must be 'cpu', 'cuda' or 'cuda:' and a number, got 'gpu'"):
         layer.to("gpu")
+
+
+def test_each_thread_has_its_own_way(cuda: Driver) -> None:
+    """A stream and pinned memory, which the next thread takes over."""
+    array = sample((9, 7, 3), "uint8")
+    expected = resample.resize(array, scale=2)
+    streams = []
+
+    def work() -> None:
+        for _ in range(3):
+            np.testing.assert_array_equal(resample.resize(array, scale=2, device="cuda"), expected)
+        streams.append(devices._way(0).stream)
+
+    for _ in range(2):
+        threads = [threading.Thread(target=work) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+            thread.join()
+    assert len(streams) == 4
+    assert len(cuda.pinned) <= 2

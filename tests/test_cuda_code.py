@@ -125,7 +125,7 @@ def copy(lanes: int, unit: int) -> Kernel:
 
 
 # What leaves a card of 33 T instructions a second at its 4.3 TB/s is 7.8 instructions for each byte that is moved: 39
-# an output of float32 to twice the size (5 bytes), half of that of float16, a quarter of bytes; 62 of a copy of float32.
+# an output of float32 to twice the size (5 bytes), half of that of float16, a quarter of bytes; 62 of copied float32.
 @pytest.mark.parametrize(
     ("kernel", "store", "outputs", "budget"),
     [

@@ -32,6 +32,7 @@ _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MIN
 _DEVICE_ORDINAL = 9  # CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL
 _BUFFER, _SIZE = 1, 2  # CU_LAUNCH_PARAM_BUFFER_POINTER and _SIZE
 _NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING
+_PORTABLE = 1  # CU_MEMHOSTALLOC_PORTABLE
 _FORMATS = {"int32": "i", "uint32": "I", "int64": "q", "float32": "f", "float64": "d"}
 
 _lock = threading.RLock()
@@ -147,6 +148,28 @@ class Memory:
                     # the stream may be gone
                     if library().cuMemFreeAsync(address, ctypes.c_void_p(self.stream)):
                         library().cuMemFree_v2(address)
+
+
+class Pinned:
+    """Some memory of the host that a device copies from and to by itself.
+
+    Attributes:
+        bytes: it, as an array of uint8.
+    """
+
+    def __init__(self, nbytes: int, device: int) -> None:
+        self.device, address = device, ctypes.c_void_p()
+        with on(device):
+            _call("cuMemHostAlloc", ctypes.byref(address), ctypes.c_size_t(nbytes), _PORTABLE)
+        self.address = address.value or 0
+        memory: Any = (ctypes.c_ubyte * nbytes).from_address(self.address)
+        self.bytes = np.frombuffer(memory, np.uint8)
+
+    def __del__(self) -> None:
+        address = getattr(self, "address", 0)
+        if address:
+            with contextlib.suppress(Exception), on(self.device):  # the interpreter may be ending
+                library().cuMemFreeHost(ctypes.c_void_p(address))
 
 
 class Constants:
