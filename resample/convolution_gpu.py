@@ -121,10 +121,10 @@ def convolved(
     kinds = input.dtype, None if bias is None else bias.dtype
     multiplies = input.origin.matmul is not None
     plan = _plan(input.shape, weight.shape, steps, groups, sizes, *kinds, multiplies, input.origin.device)
-    biases = None if bias is None else _dense(_beside(bias, input))
-    arrays = _Arrays(_dense(input), _dense(_beside(weight, input)), biases)
+    biases = None if bias is None else _dense(bias.beside(input))
+    arrays = _Arrays(_dense(input), _dense(weight.beside(input)), biases)
     way = _gather if plan.by_products else _correlate
-    return input.run([passes.Pass(result, input.dtype, partial(way, plan, arrays))])
+    return input.run([passes.Pass(result, input.dtype, partial(way, plan, arrays), plan.tables)])
 
 
 @lru_cache(maxsize=64)
@@ -166,11 +166,6 @@ def _plan(
 
 def _weights_of_a_block(shape: Shape, block: _Block) -> int:
     return math.prod(shape.kernel) * shape.in_channels * block.padded
-
-
-def _beside(array: DeviceArray, input: DeviceArray) -> DeviceArray:
-    """Return the view of an array whose copies are made as those of `input` are, and so on its stream."""
-    return DeviceArray(array.address, array.shape, array.strides, array.dtype, input.origin, array.owner)
 
 
 def _dense(array: DeviceArray) -> DeviceArray:

@@ -24,7 +24,8 @@ Shape = tuple[int, ...]
 DType = np.dtype[Any]
 
 _ON_CUDA = (2, 13)  # DLPack's kDLCUDA and kDLCUDAManaged
-_LEGACY_DEFAULT_STREAM = 1  # in the CUDA array interface and DLPack, where 0 has another meaning
+# in the CUDA array interface and DLPack, where 0 has another meaning, and for the driver
+_LEGACY_DEFAULT_STREAM, _PER_THREAD_DEFAULT_STREAM = 1, 2
 
 
 class Origin(NamedTuple):
@@ -36,6 +37,8 @@ class Origin(NamedTuple):
     """Returns the address of so many new bytes, and what owns them."""
     give_back: Callable[[DeviceArray], Any]
     """Returns the caller's kind of array for memory that `allocate` gave."""
+    waits: bool = False
+    """Whether a result is given back only when it is there: of libraries that do not tell of their stream."""
     matmul: Callable[[DeviceArray, DeviceArray, DeviceArray], None] | None = None
     """Writes the product of a matrix (m, k) and matrices (n, k, p) to a dense (n, m, p), by the caller's library."""
 
@@ -44,7 +47,7 @@ class DeviceArray:
     """A strided view of memory on a CUDA device; a result for callers whose own kind of array is not known.
 
     It speaks version 3 of the CUDA array interface, and so is taken by CuPy, Numba, torch (`torch.as_tensor`) and
-    others without a copy.
+    others without a copy. Not all keep it: it must live as long as what they made of it.
 
     Attributes:
         address: of the first value.
@@ -120,6 +123,10 @@ class DeviceArray:
         view = self if order is None or order == tuple(range(self.ndim)) else self.transpose(order)
         return view if view.is_dense() and view.address % driver.VECTOR == 0 else rearranged(view)
 
+    def beside(self, other: DeviceArray) -> DeviceArray:
+        """Return the view of an array whose copies are made as those of `other` are, and so on its stream."""
+        return DeviceArray(self.address, self.shape, self.strides, self.dtype, other.origin, self.owner)
+
     def new(self, shape: Shape, dtype: DType) -> DeviceArray:
         """Return a new C-contiguous array of the same kind on the same device."""
         address, owner = self.origin.allocate(math.prod(shape) * dtype.itemsize)
@@ -133,7 +140,11 @@ class DeviceArray:
                 source, result = result, self.new(step.shape, step.dtype)
                 if result.size:
                     step.run(result.address, source.address, self.origin.stream)
-        _keep_if_captured(steps, self.origin.stream)
+            if self.origin.waits:
+                driver.synchronize(self.origin.stream)
+            elif driver.is_capturing(self.origin.stream):
+                # a CUDA graph reads tables whenever it is replayed
+                _captured.extend(step.tables for step in steps)
         return result
 
     def _view(self, shape: Any, strides: Any, address: int) -> DeviceArray:
@@ -211,12 +222,6 @@ def _rearranging(shape: Shape, strides: Shape, dtype: DType, device: int) -> pas
 _captured: list[Any] = []
 
 
-def _keep_if_captured(steps: list[passes.Pass], stream: int) -> None:
-    """Keep tables that a CUDA graph will read whenever it is replayed."""
-    if driver.is_capturing(stream):
-        _captured.append(steps)
-
-
 def borrowed(name: str, array: Any) -> tuple[Any, Callable[[Any], Any]]:
     """Return a view of an array, a DeviceArray or a NumPy array, and what turns a result into the caller's kind.
 
@@ -245,6 +250,8 @@ def _is_on_cuda(array: Any) -> bool:
 
 
 def _view(name: str, array: Any) -> DeviceArray:
+    if isinstance(array, DeviceArray):
+        return array
     library = _library(array)
     if library == "torch":
         return _view_of_tensor(name, array)
@@ -256,11 +263,20 @@ def _view(name: str, array: Any) -> DeviceArray:
     if interface.get("mask") is not None:
         raise ValueError(f"{name} must not have a mask")
     shape, dtype, address = tuple(interface["shape"]), np.dtype(interface["typestr"]), interface["data"][0] or 0
-    strides = interface.get("strides") or dense_strides(shape, dtype)
-    device = driver.device_of(address) if address else 0
-    give_back = sys.modules["numba.cuda"].as_cuda_array if library == "numba" else _unchanged
-    origin = _origin(device, interface.get("stream") or _LEGACY_DEFAULT_STREAM, give_back)
-    return DeviceArray(address, shape, tuple(strides), dtype, origin, array)
+    strides = tuple(interface.get("strides") or dense_strides(shape, dtype))
+    if len(strides) != len(shape) or (0 not in shape and not address):
+        raise ValueError(f"{name} must have memory and a stride for each axis, got {dict(interface)}")
+    device, stream = driver.device_of(address) if address else 0, interface.get("stream")
+    origin = _origin(device, stream or _LEGACY_DEFAULT_STREAM, waits=not library and stream is None)
+    if library == "numba":
+        origin = origin._replace(give_back=_as_numba_array)
+    return DeviceArray(address, shape, strides, dtype, origin, array)
+
+
+def _as_numba_array(view: DeviceArray) -> Any:
+    cuda = sys.modules["numba.cuda"]
+    with cuda.gpus[view.origin.device]:
+        return cuda.as_cuda_array(view, sync=False)
 
 
 def _library(array: Any) -> str:
@@ -273,14 +289,19 @@ def _unchanged(view: DeviceArray) -> DeviceArray:
     return view
 
 
-def _origin(device: int, stream: int, give_back: Callable[[DeviceArray], Any] = _unchanged) -> Origin:
-    """Return the origin of arrays whose library has no allocator that we know: results lie in the driver's own pool."""
+def _origin(device: int, stream: int, *, waits: bool = False, ours: bool = False) -> Origin:
+    """Return the origin of arrays whose library has no allocator that we know: results lie in the driver's own pool.
+
+    Of a stream that may be gone before a result, only the default ones and `ours` are not, memory is taken and given
+    back by waiting for the device.
+    """
+    ordered = stream if ours or stream <= _PER_THREAD_DEFAULT_STREAM else None
 
     def allocate(nbytes: int) -> tuple[int, Any]:
-        memory = driver.Memory(nbytes, device, stream)
+        memory = driver.Memory(nbytes, device, ordered)
         return memory.address, memory
 
-    return Origin(device, stream, allocate, give_back)
+    return Origin(device, stream, allocate, _unchanged, waits)
 
 
 def _view_of_tensor(name: str, tensor: Any) -> DeviceArray:
@@ -308,7 +329,7 @@ def _view_of_tensor(name: str, tensor: Any) -> DeviceArray:
         matrix, matrices, result = (torch.as_tensor(view, device=tensor.device) for view in views)
         torch.bmm(matrix.expand(len(matrices), -1, -1), matrices, out=result)
 
-    origin = Origin(device, torch.cuda.current_stream(device).cuda_stream, allocate, give_back, matmul)
+    origin = Origin(device, torch.cuda.current_stream(device).cuda_stream, allocate, give_back, matmul=matmul)
     strides = tuple(step * dtype.itemsize for step in tensor.stride())
     return DeviceArray(tensor.data_ptr(), tuple(tensor.shape), strides, dtype, origin, tensor)
 
@@ -337,7 +358,7 @@ def _view_of_cupy(array: Any) -> DeviceArray:
 
     with cupy.cuda.Device(device):
         stream = cupy.cuda.get_current_stream().ptr
-    origin = Origin(device, stream, allocate, give_back, matmul)
+    origin = Origin(device, stream, allocate, give_back, matmul=matmul)
     return DeviceArray(array.data.ptr, array.shape, array.strides, array.dtype, origin, array)
 
 
@@ -376,7 +397,8 @@ def _view_of_dlpack(name: str, array: Any) -> DeviceArray:
     if tensor.strides:
         strides = tuple(step * dtype.itemsize for step in tensor.strides[: tensor.ndim])
     address = (tensor.data or 0) + tensor.byte_offset
-    return DeviceArray(address, shape, strides, dtype, _origin(tensor.device_id, stream), (array, capsule))
+    origin = _origin(tensor.device_id, stream, waits=True)
+    return DeviceArray(address, shape, strides, dtype, origin, (array, capsule))
 
 
 def number(device: str) -> int:
@@ -385,6 +407,8 @@ def number(device: str) -> int:
     Raises:
         ValueError: it is not such a name.
     """
+    if not isinstance(device, str):
+        raise TypeError(f"device must be a str or None, got {device!r}")
     kind, _, index = device.partition(":")
     if kind != "cuda" or not (index.isdecimal() or device == "cuda"):
         raise ValueError(f"device must be 'cpu', 'cuda' or 'cuda:' and a number, got {device!r}")
@@ -408,7 +432,11 @@ class _Way:
         if self.in_use:
             self.wait()
         if self.room is None or self.room.bytes.size < nbytes:
-            self.room = driver.Pinned(max(nbytes, 1 << 20), self.device)
+            self.room = None
+            try:
+                self.room = driver.Pinned(max(nbytes, 1 << 20), self.device)
+            except (MemoryError, RuntimeError):  # there is little of it on some machines: copies then wait
+                return np.empty(nbytes, np.uint8)
         room: Array = self.room.bytes[:nbytes]
         return room
 
@@ -417,12 +445,15 @@ class _Way:
         self.in_use = False
 
 
+_free_ways: dict[int, list[_Way]] = {}
+
+
 class _Taken(dict[int, _Way]):
     """The ways of a thread, by device, which are free when the thread has ended."""
 
-    def __del__(self) -> None:
+    def __del__(self, free: dict[int, list[_Way]] = _free_ways) -> None:
         for device, way in self.items():
-            _free_ways.setdefault(device, []).append(way)
+            free.setdefault(device, []).append(way)
 
 
 class _Ways(threading.local):
@@ -430,7 +461,6 @@ class _Ways(threading.local):
         self.taken = _Taken()
 
 
-_free_ways: dict[int, list[_Way]] = {}
 _ways = _Ways()
 
 
@@ -449,7 +479,7 @@ def uploaded(array: Array, device: int) -> DeviceArray:
     way = _way(device)
     order = sorted(range(array.ndim), key=lambda axis: (-abs(array.strides[axis]), axis))
     ordered = array.transpose(order)
-    origin = _origin(device, way.stream)
+    origin = _origin(device, way.stream, ours=True)
     address, owner = origin.allocate(array.nbytes)
     with driver.on(device):
         staged = way.pinned(array.nbytes).view(array.dtype).reshape(ordered.shape)
@@ -474,5 +504,8 @@ def downloaded(view: DeviceArray) -> Array:
 
 
 def synchronize(view: DeviceArray) -> None:
-    """Wait until all that was given to an array's stream is done."""
-    driver.synchronize(view.origin.stream)
+    """Wait until all that was given to an array's stream is done; then any stream may read it."""
+    with driver.on(view.origin.device):
+        driver.synchronize(view.origin.stream)
+    if isinstance(view.owner, driver.Memory):
+        view.owner.leave_stream()

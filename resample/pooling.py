@@ -256,7 +256,7 @@ def _max_unpool(
             pooling_gpu.Windows(*axis) for axis in zip(array.shape[-axes:], out, kernel, steps, pads, strict=True)
         )
         shape = _ordered((*array.shape[:-axes], *out), order)
-        placed = pooling_gpu.placed(array.dense(order), places.dense(order), shape, windows, inner)
+        placed = pooling_gpu.placed(array.dense(order), places.beside(array).dense(order), shape, windows, inner)
         return give_back(placed.transpose(np.argsort(order)))
     src = _dense(array, order)
     result = np.empty(_ordered((*array.shape[:-axes], *out), order), src.dtype)

@@ -64,7 +64,7 @@ def pooled(src: DeviceArray, shape: Shape, extent: tuple[Shape, ...], inner: int
     planes = src.size // (math.prod(extent[0]) * inner)
     launch = _pooling(_PoolKey(planes, extent, inner, indexed, src.dtype, src.origin.device))
     where = results[0].address if indexed else 0
-    step = passes.Pass(shape, src.dtype, lambda dst, source, stream: launch(dst, where, source, stream))
+    step = passes.Pass(shape, src.dtype, lambda dst, source, stream: launch(dst, where, source, stream), launch)
     return [src.run([step]), *results]
 
 
@@ -162,7 +162,7 @@ def placed(src: DeviceArray, index: DeviceArray, shape: Shape, windows: tuple[Wi
     def run(dst: int, source: int, stream: int) -> None:
         launch(dst, source, where, marks, dst if numbers is None else numbers, stream)
 
-    return src.run([passes.Pass(shape, src.dtype, run)])
+    return src.run([passes.Pass(shape, src.dtype, run, launch)])
 
 
 @lru_cache(maxsize=256)

@@ -106,6 +106,7 @@ class Driver:
         self.launches: list[tuple[str, tuple[int, ...], tuple[int, ...], int]] = []
         self.synchronized = self.uploads = self.copies = 0
         self.capturing = False
+        self.has_pools = True
 
     def cuGetErrorString(self, code: int, text: Any) -> int:
         text._obj.value = b"simulated"
@@ -160,7 +161,7 @@ class Driver:
         return 0
 
     def cuMemAllocAsync(self, address: Any, size: Any, stream: Any) -> int:
-        return self.cuMemAlloc_v2(address, size)
+        return self.cuMemAlloc_v2(address, size) if self.has_pools else 801
 
     def cuMemHostAlloc(self, address: Any, size: Any, flags: int) -> int:
         self.pinned[len(self.pinned)] = room = ctypes.create_string_buffer(size.value)
@@ -178,6 +179,8 @@ class Driver:
         return self.cuMemFree_v2(address)
 
     def cuMemcpyHtoD_v2(self, to: Any, source: Any, size: Any) -> int:
+        if not self.current[-1]:
+            return 201
         self.copies += 1
         ctypes.memmove(to.value, source.value, size.value)
         return 0
@@ -186,15 +189,24 @@ class Driver:
         return self.cuMemcpyHtoD_v2(to, source, size)
 
     def cuMemcpyDtoHAsync_v2(self, to: Any, source: Any, size: Any, stream: Any) -> int:
+        if not self.current[-1]:
+            return 201
         self.copies += 1
         ctypes.memmove(to.value, source.value, size.value)
         return 0
 
     def cuMemsetD8Async(self, to: Any, value: Any, size: Any, stream: Any) -> int:
+        if not self.current[-1]:
+            return 201
         ctypes.memset(to.value, value.value, size.value)
         return 0
 
+    def cuCtxSynchronize(self) -> int:
+        return 0 if self.current[-1] else 201
+
     def cuStreamSynchronize(self, stream: Any) -> int:
+        if not self.current[-1]:
+            return 201
         if stream.value:
             self.synchronized += 1
         else:
@@ -207,7 +219,7 @@ class Driver:
 
     def cuStreamIsCapturing(self, stream: Any, status: Any) -> int:
         status._obj.value = int(self.capturing)
-        return 0
+        return 0 if self.current[-1] else 201
 
     def cuModuleLoadData(self, image: Any, code: bytes) -> int:
         module, name, *types = code.decode().splitlines()[0].removeprefix("// ").split()
@@ -248,7 +260,7 @@ class Driver:
 class Array:
     """An array on the simulated device that speaks the CUDA array interface."""
 
-    def __init__(self, values: np.ndarray, stream: int | None = None) -> None:
+    def __init__(self, values: np.ndarray, stream: int | None = 1) -> None:
         # all memory from the first to the last value, so that strides stay as they are
         steps = [(n - 1) * step for n, step in zip(values.shape, values.strides, strict=True)] if values.size else [0]
         before, behind = -sum(min(step, 0) for step in steps), sum(max(step, 0) for step in steps)

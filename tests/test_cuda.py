@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
 import sys
 import threading
 import types
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -196,6 +198,10 @@ def test_the_callers_stream(cuda: Driver) -> None:
     F.interpolate(Array(sample((1, 1, 4, 4), "float32"), stream=1234), scale_factor=2.0, mode="bilinear")
     F.interpolate(Array(sample((1, 1, 4, 4), "float32")), scale_factor=2.0, mode="bilinear")
     assert [launch[-1] for launch in cuda.launches] == [1234, 1]
+    assert not cuda.synchronized
+    # a library that does not tell of its stream could give its memory back too early, or read ours
+    F.interpolate(Array(sample((1, 1, 4, 4), "float32"), stream=None), scale_factor=2.0, mode="bilinear")
+    assert cuda.synchronized == 1
 
 
 def test_a_second_call_waits_for_nothing(cuda: Driver) -> None:
@@ -485,3 +491,54 @@ def test_each_thread_has_its_own_way(cuda: Driver) -> None:
             thread.join()
     assert len(streams) == 4
     assert len(cuda.pinned) <= 2
+
+
+def test_empty_results(cuda: Driver) -> None:
+    array = sample((1, 2, 4, 5), "float32")
+    for size in ((0, 0), (0, 3), (3, 0)):
+        expected = F.interpolate(array, size=size, mode="area")
+        assert F.interpolate(Array(array), size=size, mode="area").shape == expected.shape
+
+
+def test_without_pools_of_memory(cuda: Driver) -> None:
+    cuda.has_pools = False
+    values = sample((1, 2, 4, 5), "float32")
+    result = F.interpolate(Array(values), scale_factor=2.0, mode="bilinear")
+    np.testing.assert_allclose(
+        fetched(result), F.interpolate(values, scale_factor=2.0, mode="bilinear"), rtol=1e-6, atol=1e-6
+    )
+
+
+def test_more_rows_than_a_grid_has(cuda: Driver) -> None:
+    """Then the axes go one after the other."""
+    view = sample((1, 1, 400000, 2), "uint8")
+    options = {"size": (66000, 1), "mode": "bilinear", "antialias": True}
+    np.testing.assert_array_equal(fetched(F.interpolate(Array(view), **options)), F.interpolate(view, **options))
+    assert "contract_columns" in {name for name, *_ in cuda.launches}
+
+
+def test_hostile_interfaces(cuda: Driver) -> None:
+    array = Array(sample((1, 2, 4, 5), "float32"))
+    whole = dict(array.__cuda_array_interface__)
+    for wrong in ({"data": (0, False)}, {"data": (None, False)}, {"strides": (4,)}):
+        array.__cuda_array_interface__ = {**whole, **wrong}
+        with pytest.raises(ValueError, match="input must have memory and a stride for each axis"):
+            F.interpolate(array, size=(3, 3))
+    array.__cuda_array_interface__ = {**whole, "mask": array}
+    with pytest.raises(ValueError, match="input must not have a mask"):
+        F.interpolate(array, size=(3, 3))
+    for device in (0, True, b"cuda"):
+        with pytest.raises(TypeError, match="device must be a str or None"):
+            resample.resize(np.zeros((4, 4), np.uint8), scale=2, device=device)  # type: ignore[arg-type]
+
+
+def test_the_end_of_a_process_is_quiet(tmp_path: Any) -> None:
+    code = """
+import pytest, numpy as np, resample, simulated_cuda
+with simulated_cuda.simulated(pytest.MonkeyPatch()):
+    resample.resize(np.zeros((4, 4), np.uint8), scale=2, device="cuda")
+    import sys
+    sys.exit()
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

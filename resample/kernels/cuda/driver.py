@@ -33,6 +33,7 @@ _DEVICE_ORDINAL = 9  # CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL
 _BUFFER, _SIZE = 1, 2  # CU_LAUNCH_PARAM_BUFFER_POINTER and _SIZE
 _NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING
 _PORTABLE = 1  # CU_MEMHOSTALLOC_PORTABLE
+_NOT_SUPPORTED = 801  # CUDA_ERROR_NOT_SUPPORTED
 _FORMATS = {"int32": "i", "uint32": "I", "int64": "q", "float32": "f", "float64": "d"}
 
 _lock = threading.RLock()
@@ -65,7 +66,10 @@ def _meaning(driver: Any, code: int) -> str:
 
 
 def _call(name: str, *arguments: Any) -> None:
-    code = getattr(library(), name)(*arguments)
+    _check(name, getattr(library(), name)(*arguments))
+
+
+def _check(name: str, code: int) -> None:
     if code == 2:
         raise MemoryError(f"{name}: {_meaning(library(), code)}")
     if code:
@@ -132,22 +136,29 @@ class Memory:
         self.device, self.stream, address = device, stream, ctypes.c_uint64()
         size = ctypes.c_size_t(max(nbytes, 1))
         with on(device):
-            if stream is None:
+            if stream is not None:
+                code = library().cuMemAllocAsync(ctypes.byref(address), size, ctypes.c_void_p(stream))
+                if code == _NOT_SUPPORTED:  # some virtual GPUs have no pools of memory
+                    self.stream = None
+                else:
+                    _check("cuMemAllocAsync", code)
+            if self.stream is None:
                 _call("cuMemAlloc_v2", ctypes.byref(address), size)
-            else:
-                _call("cuMemAllocAsync", ctypes.byref(address), size, ctypes.c_void_p(stream))
         self.address = address.value
+
+    def leave_stream(self) -> None:
+        """Be given back by waiting from now on, because other streams will use this."""
+        self.stream = None
 
     def __del__(self) -> None:
         address = ctypes.c_uint64(getattr(self, "address", 0))
         if address.value:
             with contextlib.suppress(Exception), on(self.device):  # the interpreter may be ending
                 if self.stream is None:
+                    library().cuCtxSynchronize()  # which freeing may do, and may not
                     library().cuMemFree_v2(address)
                 else:
-                    # the stream may be gone
-                    if library().cuMemFreeAsync(address, ctypes.c_void_p(self.stream)):
-                        library().cuMemFree_v2(address)
+                    library().cuMemFreeAsync(address, ctypes.c_void_p(self.stream))
 
 
 class Pinned:

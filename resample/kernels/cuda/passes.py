@@ -39,6 +39,8 @@ class Pass(NamedTuple):
     """Of the result."""
     run: Callable[[int, int, int], None]
     """Does it, in the current context, given the addresses of the result and of the array, and a stream."""
+    tables: Any = None
+    """What it reads on the device, which a CUDA graph that it is captured in must keep."""
 
 
 @lru_cache(maxsize=256)
@@ -75,13 +77,17 @@ def _after(shape: Shape, axes: Mapping[int, Taps]) -> Shape:
     return tuple(axes[axis].n_out if axis in axes else n for axis, n in enumerate(shape))
 
 
+def check_count(rows: int) -> None:
+    if rows >= MOST_IN_A_LOOP:
+        raise ValueError(f"there must be fewer than {MOST_IN_A_LOOP} rows and planes on a GPU, got {rows}")
+
+
 Grid = tuple[tuple[int, int, int], tuple[int, int, int]]
 
 
 def grid_of(columns: int, rows: int, planes: int, *, looped: bool = True) -> Grid:
     """Return the grid and block of so many threads side by side; `looped`: the kernel takes what a grid leaves over."""
-    if max(rows, planes) >= MOST_IN_A_LOOP:
-        raise ValueError(f"rows and planes must be fewer than {MOST_IN_A_LOOP} on a GPU, got {rows} and {planes}")
+    check_count(max(rows, planes))
     block, room = [], THREADS
     for length in (columns, rows, planes):
         block.append(min(room, 1 << max(length - 1, 0).bit_length()))
@@ -91,7 +97,7 @@ def grid_of(columns: int, rows: int, planes: int, *, looped: bool = True) -> Gri
     if not looped:
         return (x, y, z), (block[0], block[1], block[2])
     y = min(y, MOST_BLOCKS)
-    z = min(z, max(1, BLOCKS // (x * y)), MOST_BLOCKS)
+    z = min(z, max(1, BLOCKS // max(1, x * y)), MOST_BLOCKS)
     return (x, y, z), (block[0], block[1], block[2])
 
 
@@ -123,7 +129,10 @@ def _fit_one_kernel(axes: Mapping[int, Taps], planes: int) -> bool:
     """Return whether there is a kernel for both of two axes."""
     if len(axes) < 2:
         return False
-    return _have_few_taps(axes) or (planes <= MOST_BLOCKS and _waiting(axes[min(axes)]) is not None)
+    along = axes[min(axes)]
+    # grids of `sums.contract_down_*` are not looped over
+    fits = max(planes, along.n_out) <= MOST_BLOCKS and _waiting(along) is not None
+    return _have_few_taps(axes) or fits
 
 
 def _have_few_taps(axes: Mapping[int, Taps]) -> bool:
@@ -269,7 +278,7 @@ class _Kernel(NamedTuple):
 def _planes(along: Taps, across: Taps, planes: int, inner: int, weight: DType, most_lanes: int) -> _Kernel:
     n_taps = 2 if max(along.n_taps, across.n_taps) == 2 else 4
     row_in, row_out = across.n_in * inner, across.n_out * inner
-    check_plane(max(along.n_in * row_in, along.n_out * row_out, row_out * n_taps))
+    check_plane(max(along.n_in * row_in, along.n_out * row_out, max(row_out, along.n_out) * n_taps))
     lanes = lanes_of(row_out, min(4, most_lanes))
     (row, row_weight), (column, column_weight) = (_filled(taps, n_taps, weight) for taps in (along, across))
     threads = row_out // lanes * planes
@@ -296,7 +305,7 @@ def _down(along: Taps, across: Taps, planes: int, inner: int, weight: DType) -> 
     waiting = _waiting(along)
     assert waiting is not None
     row_in, row_out = across.n_in * inner, across.n_out * inner
-    check_plane(max(along.n_in * row_in, along.n_out * row_out, row_out * across.n_taps))
+    check_plane(max(along.n_in * max(row_in, _LIVE[-1]), along.n_out * row_out, row_out * across.n_taps))
     images = IMAGES if planes >= IMAGES else 1
     groups = -(-planes // images)
     # a segment takes the rows that it shares with the next one twice, but too few segments leave a GPU idle
@@ -324,6 +333,7 @@ def _rows(taps: Taps, planes: int, inner: int, weight: DType) -> _Kernel:
 def _columns(taps: Taps, rows: int, inner: int, weight: DType) -> _Kernel:
     row_in, row_out = taps.n_in * inner, taps.n_out * inner
     check_plane(max(row_in, row_out * taps.n_taps))
+    check_count(rows)
     tables = [_table(_along_columns(taps.start, inner)), _table(taps.length.repeat(inner))]
     tables.append(np.ascontiguousarray(_used(taps, weight).repeat(inner, axis=0).T))
     numbers = (inner, row_in, row_out, rows, taps.precision)
@@ -362,7 +372,7 @@ def _mean(shape: Shape, dtype: DType, axes: Mapping[int, Taps], device: int) -> 
     def run(dst: int, src: int, stream: int) -> None:
         launch(*grid, stream, dst, src, *constants.addresses[:6], inner, *constants.addresses[6:], *numbers)
 
-    return Pass(after, dtype, run)
+    return Pass(after, dtype, run, constants)
 
 
 def _copy_axes(shape: Shape, dtype: DType, axes: Mapping[int, Taps], device: int) -> Pass:
@@ -419,4 +429,4 @@ def _pass(
     def run(dst: int, src: int, stream: int) -> None:
         launch(*grid, stream, dst, src, *constants.addresses, *numbers)
 
-    return Pass(shape, dtype, run)
+    return Pass(shape, dtype, run, constants)
