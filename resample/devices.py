@@ -474,6 +474,17 @@ def _way(device: int) -> _Way:
     return _ways.taken[device]
 
 
+def check(device: str) -> None:
+    """Raise what a computation on the device of this name would.
+
+    Raises:
+        ValueError: it is not such a name.
+        RuntimeError: there is no such device, or no driver for it.
+    """
+    with driver.on(number(device)):
+        pass
+
+
 def uploaded(array: Array, device: int) -> DeviceArray:
     """Return a copy of a NumPy array on a device, its axes in the same order; the stream is this thread's own."""
     way = _way(device)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from resample_cli import batch, main
+from resample_cli import batch, claims, main
 
 import resample
 
@@ -77,28 +77,159 @@ def test_beside_the_inputs(call: Any) -> None:
 
 
 def test_patterns_and_lists(call: Any) -> None:
-    Path("list.txt").write_text("in/a.png\n\nin/deep\nin/a.png\n")
-    assert call("@list.txt", "-o", "one/{dir}/{index}{ext}", "--scale", 2)[0] == 0
+    Path("list.txt").write_text("in/a.png\n\nin/deep\nin/a.png\n./in/a.png\n", encoding="utf-8-sig")
+    assert call("@list.txt", "-o", "one/{tree}/{index}{ext}", "--scale", 2)[0] == 0
     assert files("one") == ["1.png", "2.png"]
-    assert call("in/**/*.png", "-o", "two/{stem}-{index}{ext}", "--scale", 2)[0] == 0
-    assert files("two") == ["a-1.png", "a-3.png", "b-2.png", "c-4.png"]
+    assert call("in/**/*.png", "-o", "two/", "--scale", 2)[0] == 0
+    assert files("two") == ["a.png", "b.png", "deep/a.png", "deep/er/c.png"]
+    os.symlink("..", "in/deep/up")
+    assert call("in/**/*.png", "-o", "three/{stem}-{index}{ext}", "--scale", 2)[0] == 0
+    assert files("three") == ["a-1.png", "a-3.png", "b-2.png", "c-4.png"]
 
 
-def test_two_inputs_to_one_output(call: Any) -> None:
-    status, lines = call("in/a.png", "in/deep/a.png", "-o", "one/", "--scale", 2)
-    assert status == 1
-    assert "resample: error: in/deep/a.png: the output one/a.png is also that of in/a.png" in lines
+def test_two_inputs_to_one_output(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for jobs in (1, 2, 8):
+        status, lines = call("in/a.png", "in/deep/a.png", "-o", f"one{jobs}/", "--scale", 2, "-j", jobs)
+        assert status == 1
+        assert f"resample: error: in/deep/a.png: the output one{jobs}/a.png is also that of another INPUT" in lines[1]
+        assert lines[0].startswith("resample: in/a.png ")
+    os.mkdir("links")
+    os.mkdir("target")
+    os.symlink("../target", "links/deep")
+    status, lines = call("in/deep/a.png", "in/a.png", "-o", "{tree}/links/deep/{stem}.png", "--scale", 2)
+    assert (status, files("target")) == (1, ["a.png"])
+    monkeypatch.setattr(claims, "_ignores_case", lambda folder: True)
     picture(Path("in/A.PNG"))
     status, lines = call("in/a.png", "in/A.PNG", "-o", "two/", "--scale", 2)
     assert status == 1
-    assert any("the output two/A.PNG is also that of in/a.png" in line for line in lines)
+    assert any("the output two/A.PNG is also that of another INPUT, or differs" in line for line in lines)
+
+
+def test_an_output_is_never_an_input(call: Any, tree: dict[str, Any]) -> None:
+    """Not of any input, whichever comes first, and under any name."""
+    os.rename("in/a.png", "2.png")
+    os.rename("in/b.png", "1.png")
+    for jobs in (1, 4):
+        status, lines = call("2.png", "1.png", "-o", "{index}.png", "--scale", 2, "--overwrite", "-j", jobs)
+        assert status == 1
+        assert "resample: error: 2.png: the output 1.png is another INPUT, which is never overwritten" in lines
+        for name, pixels in (("1.png", tree["b.png"]), ("2.png", tree["a.png"])):
+            with Image.open(name) as kept:
+                np.testing.assert_array_equal(np.asarray(kept), pixels)
+
+
+def test_a_report_replaces_nothing(call: Any, tree: dict[str, Any]) -> None:
+    Path("list.txt").write_text("in/a.png\n")
+    np.save("w.npy", np.ones((1, 1, 2, 2)))
+    layer = ("--mode", "conv-transpose", "--weights", "w.npy")
+    before = {path: path.read_bytes() for path in (Path("in/a.png"), Path("list.txt"), Path("w.npy"))}
+    for more in ((), ("--overwrite",), ("--dry-run",)):
+        assert call("in/a.png", "--scale", 2, "--report", "in/a.png", *more)[0] == 2
+        assert call("@list.txt", "--scale", 2, "--report", "list.txt", *more)[0] == 2
+        assert call("in/a.png", *layer, "--report", "w.npy", *more)[0] == 2
+    assert {path: path.read_bytes() for path in before} == before
+    Path("old.jsonl").write_text("old")
+    status, lines = call("in/a.png", "--scale", 2, "--report", "old.jsonl")
+    assert (status, lines) == (1, ["resample: error: old.jsonl: cannot be written: File exists"])
+    assert call("in/a.png", "--scale", 2, "--report", "old.jsonl", "--overwrite")[0] == 0
+    assert json.loads(Path("old.jsonl").read_text())["output"] == "in/a@2x.png"
+
+
+def test_a_report_that_cannot_be_written_stops_nothing(call: Any) -> None:
+    status, lines = call("in", "-o", "out/", "--scale", 2, "--report", "/dev/full", "--overwrite")
+    assert (status, files("out")) == (1, ["a.png", "b.png"])
+    assert "resample: error: /dev/full: cannot be written: No space left on device" in lines
+    assert any(line.startswith("resample: 2 done") for line in lines)
+
+
+def test_an_interruption_tells_of_what_was_done(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("in/aa.png").write_text("junk")
+    original = batch.make
+
+    def make(options: Any, operation: Any, path: str, naming: Any) -> Any:
+        if path == "in/b.png":
+            raise KeyboardInterrupt
+        return original(options, operation, path, naming)
+
+    monkeypatch.setattr(batch, "make", make)
+    for jobs in (1, 3):
+        status, lines = call("in", "-o", f"out{jobs}/", "--scale", 2, "-j", jobs)
+        assert status == 130
+        assert files(f"out{jobs}") == ["a.png"]
+        assert lines[0] == f"resample: in/a.png 40x30 -> out{jobs}/a.png 80x60"
+        assert lines[1].startswith("resample: error: in/aa.png: is not a picture")
+        assert lines[2].startswith("resample: 1 done, 1 failed")
+        assert lines[3] == "resample: interrupted"
+
+
+def test_usage_errors_name_their_file(call: Any) -> None:
+    status, lines = call("in", "-o", "out/", "--scale", 0.01)
+    assert status == 1
+    assert lines[0].startswith("resample: error: in/a.png: --scale makes an output of 0x0")
+
+
+def test_one_file(call: Any) -> None:
+    before = files(".")
+    assert call("in/a.png", "--scale", 2, "--dry-run", "-o", "x.png")[1][0] == (
+        "resample: would write: in/a.png 40x30 -> x.png 80x60"
+    )
+    assert files(".") == before
+    assert call("in/a.png", "--scale", 2, "--report", "r.jsonl", "-o", "x.png")[0] == 0
+    assert json.loads(Path("r.jsonl").read_text())["output"] == "x.png"
+    assert call("in/a.png", "--scale", 2, "-o", "in/deep/")[0] == 1  # there is an a.png: an error for one file
+    assert call("in/a.png", "--scale", 2, "-o", "x.png", "--on-exists", "skip", "-q") == (0, [])
+
+
+def test_a_dry_run_says_what_would_fail(call: Any) -> None:
+    os.mkdir("closed")
+    Path("file").touch()
+    for target in ("file/", "file/more/"):
+        status, lines = call("in/a.png", "in/b.png", "-o", target, "--scale", 2, "--dry-run")
+        assert status == 1
+        assert "there is no folder" in lines[0]
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{stem:{width}}.png",
+        "{stem.x}.png",
+        "{stem[0]}.png",
+        "{width!r}.png",
+        "{mode:>9999999999}.png",
+        "{index:999}.png",
+    ],
+)
+def test_templates_that_are_refused(template: str, call: Any) -> None:
+    status, lines = call("in", "-o", template, "--scale", 2)
+    assert (status, len(lines)) == (2, 1)
+
+
+def test_no_device(call: Any) -> None:
+    status, lines = call("in", "-o", "out/", "--scale", 2, "--device", "cuda")
+    assert (status, len(lines)) == (1, 1)
+    assert lines[0].startswith("resample: error: --device cuda: CUDA needs a machine with an NVIDIA GPU")
+
+
+def test_a_tiff_by_another_name_in_parallel(call: Any) -> None:
+    """libtiff's messages are those of its file, whatever the extension."""
+    Image.fromarray(np.zeros((64, 64), np.uint8)).convert("1").save("in/x.tif", compression="group4")
+    data = bytearray(Path("in/x.tif").read_bytes())
+    data[8:14] = b"\xff\x00\xaa\x13\x77\x01"
+    Path("in/fake.png").write_bytes(data)
+    os.remove("in/x.tif")
+    found = []
+    for jobs in (1, 4):
+        _, lines = call("in", "-o", f"out{jobs}/{{stem}}.tif", "--scale", 2, "-j", jobs)
+        found.append([line.replace(f"out{jobs}", "out") for line in lines[:-1]])
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize(
     ("template", "names"),
     [
         ("out/{stem}-{width}x{height}{ext}", ["a-80x60.png", "b-80x60.png", "c-80x60.png"]),
-        ("out/{dir}/{stem}.jpg", ["a.jpg", "b.jpg", "deep/er/c.jpg"]),
+        ("out/{tree}/{stem}.jpg", ["a.jpg", "b.jpg", "deep/er/c.jpg"]),
         ("out/{index:03}-{scale}-{mode}.webp", ["001-2x-bicubic.webp", "002-2x-bicubic.webp", "003-2x-bicubic.webp"]),
     ],
 )

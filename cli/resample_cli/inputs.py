@@ -21,7 +21,7 @@ class Found(NamedTuple):
 
     path: str
     relative: str
-    """Its path within the folder in which it was found; its name, if it was named itself."""
+    """Its path within the folder in which it was found, or within that in which a pattern begins; else its name."""
 
 
 def are_many(names: Sequence[str]) -> bool:
@@ -37,17 +37,27 @@ def found(names: Sequence[str], recursive: bool) -> Iterator[Found | Failure]:
     """
     known: set[str] = set()
     for each in _named(names, recursive):
-        place = each.path if isinstance(each, Found) else str(each)
+        place = located(each.path) if isinstance(each, Found) else str(each)
         if place not in known:
             known.add(place)
             yield each
+
+
+def located(path: str) -> str:
+    """Return the path with the links of its folder resolved, by which two names are known to be one file's."""
+    return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+
+
+def lists(names: Sequence[str]) -> list[str]:
+    """Return the files that hold names."""
+    return [name[1:] for name in names if _is_list(name)]
 
 
 def _named(names: Sequence[str], recursive: bool) -> Iterator[Found | Failure]:
     for name in names:
         if _is_list(name):
             try:
-                with open(name[1:], encoding="utf-8", errors="surrogateescape") as file:
+                with open(name[1:], encoding="utf-8-sig", errors="surrogateescape") as file:
                     listed = [line.rstrip("\r\n") for line in file]
             except OSError as error:
                 yield Failure(f"{name[1:]}: cannot be read: {reason(error)}")
@@ -67,7 +77,9 @@ def _of_one(name: str, recursive: bool) -> Iterator[Found | Failure]:
         ]
     elif _is_pattern(name):
         matching = [path for path in sorted(glob.glob(name, recursive=True)) if not os.path.isdir(path)]
-        yield from (Found(path, os.path.basename(path)) for path in matching)
+        parts = name.split(os.sep)
+        base = os.sep.join(parts[: next(k for k, part in enumerate(parts) if glob.has_magic(part))])
+        yield from (Found(path, os.path.relpath(path, base or os.curdir)) for path in matching)
         if not matching:
             yield Nothing(f"{name}: matches nothing")
     else:

@@ -68,7 +68,8 @@ def main(argv: Sequence[str]) -> int:
         say("interrupted")
         return 130
     except Skipped as skipped:
-        say(f"skipped: {skipped}")
+        if not options.quiet:
+            say(f"skipped: {skipped}")
         return 0
     except Failure as failure:
         say(f"error: {failure}")

@@ -44,12 +44,15 @@ phases:
 
 several pictures:
   INPUT is a file, a folder (its pictures; with -r those of its folders too), a quoted pattern such as 'in/**/*.jpg', or
-  @list.txt, a file with one of these a line. They are worked on side by side (-j), in any order of sizes; one that
+  @list.txt, a file with one of these a line. With -j N they are worked on side by side; one that
   fails does not stop the others, and is told of at the end.
   -o small/ writes each under its own name to a folder, with the tree of the folder it is from; -o with fields in braces
-  is a template: -o 'small/{{dir}}/{{stem}}-{{width}}{{ext}}'. {{dir}} is where in its folder an input is, {{scale}}
-  what the name would say of the size without -o, {{index}} counts the inputs. Two inputs never become one output.
-  Existing outputs are skipped, unless --on-exists says otherwise: the same command again does what is left.
+  is a template: -o '{{dir}}/{{stem}}-{{width}}{{ext}}'. {{dir}} is the folder of the input, {{tree}} where that is in
+  the folder or pattern that was named, {{scale}} what the name would say of the size without -o, {{index}} counts the
+  inputs, {{index:03}} with zeros. Braces in a name are doubled. Two inputs never become one output, and no output an
+  INPUT.
+  Existing outputs are skipped, unless --on-exists says otherwise: the same command again, with -o, does what is left.
+  Folders are not left by links; what a pattern finds twice that way is done once.
 
 output:
   The name is made from the size asked for: car@2x.jpg, car@2x1.5x.jpg (two factors), car@640x424.jpg, or from the mode:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import string
 
 from resample_cli import output
@@ -10,7 +11,7 @@ from resample_cli.formats import EXTENSIONS, extension
 from resample_cli.inputs import Found
 from resample_cli.messages import UsageError
 
-FIELDS = ("dir", "stem", "ext", "width", "height", "scale", "mode", "index")
+FIELDS = ("dir", "tree", "stem", "ext", "width", "height", "scale", "mode", "index")
 
 
 def is_template(name: str) -> bool:
@@ -25,8 +26,10 @@ def check_template(template: str) -> None:
         UsageError: it is not well-formed, has a field that is not known, or ends in no known extension.
     """
     try:
-        fields = [field for _, field, _, _ in string.Formatter().parse(template) if field is not None]
-        unknown = [field for field in fields if field not in FIELDS]
+        fields = [parts[1:] for parts in string.Formatter().parse(template) if parts[1] is not None]
+        unknown = [field for field, _, _ in fields if field not in FIELDS]
+        if any(conversion or not re.fullmatch("0?[0-9]{0,2}", spec or "") for _, spec, conversion in fields):
+            raise ValueError("fields take a width of at most two digits, as {index:03} does, and nothing else")
         if not unknown:
             filled(template, Found("dir/stem.png", "dir/stem.png"), (1, 1), "1x1", "nearest", 1, None)
     except (ValueError, IndexError, KeyError) as error:
@@ -47,7 +50,8 @@ def filled(
     if ending.lower() not in EXTENSIONS:
         root, ending = root + ending, output.usual_extension(file_format)
     name = template.format(
-        dir=os.path.dirname(source.relative) or os.curdir,
+        dir=os.path.dirname(source.path) or os.curdir,
+        tree=os.path.dirname(source.relative) or os.curdir,
         stem=root,
         ext=ending,
         width=size[0],

@@ -17,7 +17,7 @@ def default_path(source: str, label: str, file_format: str | None) -> str:
     Where no format goes by the extension of the source, that of its own format is appended.
     """
     root, ending = os.path.splitext(source)
-    if extension(source) not in EXTENSIONS:
+    if ending.lower() not in EXTENSIONS:
         root, ending = source, usual_extension(file_format)
     return f"{root}@{label}{ending}"
 
@@ -62,12 +62,16 @@ def check_target(path: str, source: str, on_exists: str, *, folder_is_made: bool
     if os.path.lexists(path) and on_exists != "overwrite":
         raise Failure(f"{path}: the output exists, and --overwrite is not given")
     folder = os.path.dirname(path) or os.curdir
-    if not os.path.isdir(folder) and not folder_is_made:
+    while folder_is_made and not os.path.lexists(folder):
+        folder = os.path.dirname(folder) or os.curdir
+    if not os.path.isdir(folder):
         raise Failure(f"{path}: there is no folder {folder}")
+    if folder_is_made and not os.access(folder, os.W_OK | os.X_OK):
+        raise Failure(f"{path}: the folder {folder} cannot be written to")
 
 
 @contextlib.contextmanager
-def whole_files(paths: Sequence[str], overwrite: bool) -> Iterator[list[str]]:
+def whole_files(paths: Sequence[str], on_exists: str) -> Iterator[list[str]]:
     """Give paths of empty files beside `paths`, and rename all to `paths` if the block succeeds, else remove them.
 
     If one cannot be renamed, those before it are removed again. Files that they replaced come back, where the file
@@ -75,6 +79,7 @@ def whole_files(paths: Sequence[str], overwrite: bool) -> Iterator[list[str]]:
 
     Raises:
         Failure: one of `paths` appeared meanwhile and may not be overwritten.
+        Skipped: the same, where existing outputs are skipped.
         OSError: a file cannot be made or renamed.
     """
     with contextlib.ExitStack() as leaving:
@@ -86,7 +91,7 @@ def whole_files(paths: Sequence[str], overwrite: bool) -> Iterator[list[str]]:
         yield temporaries
         with contextlib.ExitStack() as undo:
             for temporary, path in zip(temporaries, paths, strict=True):
-                if overwrite and os.path.lexists(path):
+                if on_exists == "overwrite" and os.path.lexists(path):
                     kept = _beside(path)
                     leaving.callback(_remove, kept)
                     with contextlib.suppress(OSError, AttributeError, NotImplementedError):
@@ -94,7 +99,7 @@ def whole_files(paths: Sequence[str], overwrite: bool) -> Iterator[list[str]]:
                         undo.callback(os.replace, kept, path)
                     _replace(temporary, path)
                 else:
-                    (_replace if overwrite else _publish_new)(temporary, path)
+                    _publish(temporary, path, on_exists)
                     undo.callback(_remove, path)
             undo.pop_all()
 
@@ -116,14 +121,23 @@ def _replace(temporary: str, path: str) -> None:
     os.replace(temporary, path)
 
 
-def _publish_new(temporary: str, path: str) -> None:
+def _publish(temporary: str, path: str, on_exists: str) -> None:
+    if on_exists == "overwrite":
+        _replace(temporary, path)
+        return
     try:
         # unlike a rename, this fails if the file appeared meanwhile
         os.link(temporary, path)
     except FileExistsError:
-        raise Failure(f"{path}: the output appeared meanwhile, and --overwrite is not given") from None
+        raise _appeared(path, on_exists) from None
     except (OSError, AttributeError, NotImplementedError):
         # no hard links on this file system: a moment remains between look and rename
         if os.path.lexists(path):
-            raise Failure(f"{path}: the output appeared meanwhile, and --overwrite is not given") from None
+            raise _appeared(path, on_exists) from None
         os.replace(temporary, path)
+
+
+def _appeared(path: str, on_exists: str) -> Failure:
+    if on_exists == "skip":
+        return Skipped(f"{path}: appeared meanwhile")
+    return Failure(f"{path}: the output appeared meanwhile, and --overwrite is not given")

@@ -83,7 +83,7 @@ class Options(argparse.Namespace):
     @property
     def are_many(self) -> bool:
         """Whether outputs are told of one by one, as there may be several."""
-        return inputs.are_many(self.inputs) or self.makes_folders
+        return inputs.are_many(self.inputs) or self.makes_folders or self.dry_run or self.report is not None
 
     @property
     def input(self) -> str:
@@ -187,7 +187,9 @@ def _output(text: str) -> str:
             raise argparse.ArgumentTypeError(str(error)) from None
         return text
     if extension(text) not in EXTENSIONS and not text.endswith(("/", os.sep)) and not os.path.isdir(text):
-        raise argparse.ArgumentTypeError(f"{text!r} does not end in one of {' '.join(EXTENSIONS)}")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} does not end in one of {' '.join(EXTENSIONS)}, nor in / as the name of a new folder must"
+        )
     return text
 
 
@@ -260,7 +262,7 @@ def _build() -> _Parser:
     several = parser.add_argument_group("several pictures")
     add = several.add_argument
     add("-r", "--recursive", action="store_true", help="the folders in a folder too; the output has the same tree")
-    add("-j", "--jobs", metavar="N", type=_whole, help="how many at a time (default: as many as there are CPUs)")
+    add("-j", "--jobs", metavar="N", type=_whole, help="how many at a time, a thread each (default: 1)")
     add("--dry-run", action="store_true", help="tell what would be written, and write nothing")
     add("--fail-fast", action="store_true", help="begin no more pictures after one that failed")
     add("--report", metavar="FILE", help="write what became of each input to a file of JSON lines")
@@ -298,7 +300,7 @@ def parse(argv: Sequence[str]) -> Options:
     """
     options = _build().parse_args(argv, Options())
     if options.on_exists is None:
-        options.on_exists = "skip" if options.mode not in SHUFFLES and options.are_many else "error"
+        options.on_exists = "skip" if options.mode not in SHUFFLES and inputs.are_many(options.inputs) else "error"
     _check_modes(options)
     if options.mode in MODES:
         _check_resizing(options)

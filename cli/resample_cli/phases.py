@@ -27,7 +27,7 @@ def split(options: Options) -> str:
         from resample import phases
 
         parts = phases(source.picture, factor)
-    picture.write(parts, targets, source.metadata, options.quality, options.overwrite)
+    picture.write(parts, targets, source.metadata, options.quality, options.on_exists)
     return f"{path} {geometry.shown(source.picture.size)} -> {output.span(targets)} {geometry.shown(size)}"
 
 
@@ -60,7 +60,7 @@ def join(options: Options) -> str:
         from resample import from_phases
 
         result = from_phases([source.picture for source in sources])
-    picture.write([result], [target], sources[0].metadata, options.quality, options.overwrite)
+    picture.write([result], [target], sources[0].metadata, options.quality, options.on_exists)
     return f"{output.span(paths)} {geometry.shown(first.size)} -> {target} {geometry.shown(result.size)}"
 
 

@@ -63,8 +63,8 @@ def read(path: str, max_pixels: int, plan: Callable[[Size, str | None], Size]) -
     """
     with (
         failing_as(f"{path}: cannot be read"),
-        library_messages(EXTENSIONS.get(extension(path))) as messages,
         _open_picture(path, max_pixels) as image,
+        library_messages(image.format) as messages,
     ):
         _warn_of_losses(image, path)
         exif = _read_exif(image, path)
@@ -93,7 +93,7 @@ def measure(path: str, max_pixels: int) -> tuple[Size, str | None]:
 
 
 def write(
-    pictures: Sequence[Image.Image], paths: Sequence[str], found: dict[str, Any], quality: int | None, overwrite: bool
+    pictures: Sequence[Image.Image], paths: Sequence[str], found: dict[str, Any], quality: int | None, on_exists: str
 ) -> None:
     """Write pictures of one mode to files of one format, all or none, each with `found`, the metadata of a Source.
 
@@ -104,7 +104,7 @@ def write(
         file_format = EXTENSIONS[extension(paths[0])]
         fitted = [_fit_mode(each, path, file_format) for each, path in zip(pictures, paths, strict=True)]
         settings = _writing_options(fitted[0], paths[0], file_format, found, quality)
-        with library_messages(file_format), output.whole_files(paths, overwrite) as temporaries:
+        with library_messages(file_format), output.whole_files(paths, on_exists) as temporaries:
             for each, temporary in zip(fitted, temporaries, strict=True):
                 # by way of memory: on a full disk some of Pillow's encoders end as if all were written, or never
                 encoded = io.BytesIO()

@@ -46,7 +46,8 @@ def transform(options: Options) -> str:
     operation, path = operation_of(options), options.input
 
     def name(size: Size, own_format: str | None) -> str:
-        return options.output or output.default_path(path, operation.label(size), own_format)
+        name = options.output or output.default_path(path, operation.label(size), own_format)
+        return output.free(name) if options.on_exists == "rename" else name
 
     return str(make(options, operation, path, name))
 
@@ -80,7 +81,7 @@ def make(options: Options, operation: Operation, path: str, naming: Naming) -> M
     if options.makes_folders:
         with failing_as(f"{name}: cannot be written"):
             os.makedirs(os.path.dirname(name) or os.curdir, exist_ok=True)
-    picture.write([result], [name], source.metadata, options.quality, options.overwrite)
+    picture.write([result], [name], source.metadata, options.quality, options.on_exists)
     return Made(path, source.picture.size, name, result.size)
 
 
@@ -94,8 +95,6 @@ def foresee(options: Options, operation: Operation, path: str, naming: Naming) -
 
 def _target(options: Options, path: str, naming: Naming, size: Size, own_format: str | None) -> str:
     name = naming(size, own_format)
-    if options.on_exists == "rename":
-        name = output.free(name)
     formats.check(formats.EXTENSIONS[formats.extension(name)], size, options.quality)
     output.check_target(name, path, options.on_exists, folder_is_made=options.makes_folders)
     return name
