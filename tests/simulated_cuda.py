@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import mmap
+import threading
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
@@ -26,6 +27,7 @@ from resample.kernels.cuda.constants import SYMBOL
 REGISTERS = [f"{name}.{axis}" for name in ("ctaid", "tid", "ntid", "nctaid") for axis in "xyz"]
 INT32, INT64, POINTER = ir.IntType(32), ir.IntType(64), ir.IntType(8).as_pointer()
 _code: list[Any] = []  # owns the code of twins
+_one_at_a_time = threading.Lock()
 
 
 @cache
@@ -252,7 +254,8 @@ class Driver:
             offset += width
         assert offset <= size
         addresses = (ctypes.c_void_p * len(cells))(*map(ctypes.addressof, cells))
-        twin(module, name, types)(addresses, (ctypes.c_uint32 * 3)(*grid), (ctypes.c_uint32 * 3)(*block))
+        with _one_at_a_time:  # positions are global variables
+            twin(module, name, types)(addresses, (ctypes.c_uint32 * 3)(*grid), (ctypes.c_uint32 * 3)(*block))
         self.launches.append((name, grid, block, stream.value or 0))
         return 0
 

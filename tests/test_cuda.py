@@ -439,6 +439,12 @@ def test_the_command(cuda: Driver, tmp_path: Any, capsys: pytest.CaptureFixture[
     assert main([str(tmp_path / "a.png"), "--scale", "2", "--device", "cuda:7", "-o", str(tmp_path / "c.png")]) == 1
     assert "device must be less than the number of CUDA devices, 1, got 7" in capsys.readouterr().err
     assert not (tmp_path / "c.png").exists()
+    for number in range(5):
+        Image.fromarray(values).save(tmp_path / f"in{number}.png")
+    names = [str(tmp_path / f"in{number}.png") for number in range(5)]
+    assert main([*names, "--scale", "2", "--device", "cuda", "-j", "3", "-o", f"{tmp_path}/out/"]) == 0
+    for path in (tmp_path / "out").iterdir():
+        np.testing.assert_array_equal(np.asarray(Image.open(path)), resample.resize(values, scale=2))
 
 
 def test_operators_that_take_no_arrays_of_a_gpu(cuda: Driver) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -108,6 +109,7 @@ KERNELS = [*sums(), *copies(), *pools(), *convolutions()]
 def test_registers_and_memory(kernel: Kernel, tmp_path: Path) -> None:
     text = code(kernel)
     assert b".local" not in text
+    assert not re.search(rb"\b(div|rem)\.[su]64", text)  # which are long calls
     assert b".f64" not in text or "float64*" in kernel.types
     for capability in CAPABILITIES:
         found = machine_code.read(text, capability, tmp_path, disassembled=False)

@@ -180,7 +180,9 @@ class _Records:
     def __init__(self, options: Options, operation: Operation, claims: Claims, found: list[Found | Failure]) -> None:
         self.options, self.operation, self.claims = options, operation, claims
         self.tasks = enumerate(found, 1)
-        self.jobs = min(options.jobs or 1, len(found))
+        # on a GPU some pictures are decoded and encoded while others are there
+        several = options.device not in (None, "cpu")
+        self.jobs = min(options.jobs or (output.usable_cpus() if several else 1), len(found))
         self.waiting: deque[Future[Record]] = deque()
         self.stopped = threading.Event()
 

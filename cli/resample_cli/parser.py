@@ -262,7 +262,13 @@ def _build() -> _Parser:
     several = parser.add_argument_group("several pictures")
     add = several.add_argument
     add("-r", "--recursive", action="store_true", help="the folders in a folder too; the output has the same tree")
-    add("-j", "--jobs", metavar="N", type=_whole, help="how many at a time, a thread each (default: 1)")
+    add(
+        "-j",
+        "--jobs",
+        metavar="N",
+        type=_whole,
+        help="how many at a time, a thread each (default: 1; on a GPU the CPUs)",
+    )
     add("--dry-run", action="store_true", help="tell what would be written, and write nothing")
     add("--fail-fast", action="store_true", help="begin no more pictures after one that failed")
     add("--report", metavar="FILE", help="write what became of each input to a file of JSON lines")
