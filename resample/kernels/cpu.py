@@ -127,7 +127,9 @@ def _sums(
     """Return the pass along the width, given (its table, its edges, its precision), or the height, or both."""
     weight = next(part[0].weight.dtype.name for part in (across, along) if part)
     kernel, pair = _CONTRACTS[weight]
-    widths = (*_PLACES * 2, "uint8*", f"{weight}*", *_PLACES, *_NUMBER * 6)
+    if across and across[0].in_order:
+        kernel = "contract_ordered_{}"
+    widths = (*_PLACES * 2, "uint8*", f"{weight}*", *_PLACES, *_NUMBER * 5)
     heights = (*_PLACES * 2, pair, *_PLACES, *_NUMBER * 2)
     types = (*(f"{dtype.name}*",) * 3, *_PLACES, *widths, *heights, *_NUMBER * 8)
     call = entry.kernel("rows", kernel.format(window()), types)
@@ -135,7 +137,7 @@ def _sums(
     if across is not None:
         width, edges, precision = across
         of_width = [*map(entry.address, (width.at, width.base, width.source, width.weight, edges)), *width.base.shape]
-        of_width += [width.taps, width.outputs, width.in_order, precision]
+        of_width += [width.taps, width.outputs, precision]
     if along is not None:
         taps, edges = along
         weighted = tables.heights(taps) if dtype == np.uint8 else taps.weight

@@ -24,15 +24,12 @@ from resample.kernels.simd import (
     bits_as,
     bytes_of,
     choose_floats,
-    first_total,
     halves_added,
     interleave,
     load,
     lower_half,
-    multiply_add,
     packed,
     prefetch,
-    rounded,
     second_first,
     shifted,
     shuffle_bytes,
@@ -57,7 +54,7 @@ def _contract(along_width, along_height):
 
     def contract(
         dst, src, ring, place,
-        at, base, index, weight, ends, groups, units, taps, outputs, in_order, precision,
+        at, base, index, weight, ends, groups, units, taps, outputs, precision,
         start, length, weights, edges, n_weights, height_precision,
         n_in, n_out, row_in, row_out, pitch, depth, low, high,
     ):  # fmt: skip
@@ -78,7 +75,7 @@ def _contract(along_width, along_height):
                     next = source + (o + 1) * row_in if q + 1 < high else source + o * row_in
                     along_width(
                         ring, 0, pitch, src, source + o * row_in, next, 2 * row_in,
-                        at, base, index, weight, ends, groups, units, taps, outputs, in_order, precision,
+                        at, base, index, weight, ends, groups, units, taps, outputs, precision,
                     )  # fmt: skip
                 _copy_row(dst, q * row_out, ring, (q - low) % 2 * pitch, row_out)
                 continue
@@ -94,7 +91,7 @@ def _contract(along_width, along_height):
                     along_width(
                         ring, done % depth * pitch, next % depth * pitch, src,
                         source + done * row_in, source + next * row_in, (later - done) * row_in,
-                        at, base, index, weight, ends, groups, units, taps, outputs, in_order, precision,
+                        at, base, index, weight, ends, groups, units, taps, outputs, precision,
                     )  # fmt: skip
                     done += 2
             for k in range(length[o] + 1):
@@ -169,32 +166,47 @@ def _narrow_sums(window):
     return _Sums(types.int16, add, level, add_rows, pack)
 
 
+# The few outputs at the edges: with `while`, as LLVM would make vectors of a loop whose end it knows, and without the
+# words of the plain kernels, each of which Numba compiles: that took a third of the time for a kernel.
+
+
+@register_jitable
+def _clamped(total):
+    return 0 if total < 0 else (255 if total > 255 else total)
+
+
 @register_jitable
 def _sum_ends(dst, to, src, source, ends):
     """Do the outputs of a row that `tables.edges` lists."""
-    taps_apart, precision, numbers = ends[1], ends[2], ends[3]
-    for e in range(4, 4 + ends[0] * numbers, numbers):
-        total = first_total(ends, precision)
-        for k in range(ends[e + 2]):
-            total = multiply_add(src[source + ends[e + 1] + k * taps_apart], ends[e + 3 + k], total)
-        dst[to + ends[e]] = rounded(total, precision)
+    for e in range(3, 3 + ends[0] * ends[2], ends[2]):
+        total = 1 << ends[1] >> 1
+        k = e + 1
+        while ends[k] >= 0:
+            total += src[source + ends[k]] * ends[k + 1]
+            k += 2
+        dst[to + ends[e]] = _clamped(total >> ends[1])
 
 
 @register_jitable
 def _sum_edge(dst, to, rows, place, edges, edge, length):
     """Do an output row that `tables.edges` lists."""
-    precision = edges[2]
     for i in range(length):
-        total = first_total(edges, precision)
-        for k in range(edges[edge + 2]):
-            total = multiply_add(rows[place[k] + i], edges[edge + 3 + k], total)
-        dst[to + i] = rounded(total, precision)
+        total = 1 << edges[1] >> 1
+        k = 0
+        while edges[edge + 1 + 2 * k] >= 0:
+            total += rows[place[k] + i] * edges[edge + 2 + 2 * k]
+            k += 1
+        dst[to + i] = _clamped(total >> edges[1])
 
 
-def _contract_bytes(window, sums):
-    """Return the kernel that sums bytes by shuffles that choose from `window` of them."""
+def _contract_bytes(window, sums, in_order=False):
+    """Return the kernel that sums bytes by shuffles that choose from `window` of them.
+
+    `in_order`: for windows whose pairs are so already, and need no shuffle.
+    """
     pairs_of_window = window // 2  # Numba takes the name, not the division, as a constant
     kind, add, level, add_rows, pack = sums
+    has_edges = kind is types.int16  # of `tables.narrowed`
 
     @register_jitable
     def finish(dst, to, total, outputs, precision):
@@ -213,8 +225,7 @@ def _contract_bytes(window, sums):
 
     @register_jitable
     def groups_of_units(
-        count, in_order, dst, to, to_next, src, source, next, ahead, at, base, index, weight,
-        groups, units, outputs, precision,
+        count, dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups, units, outputs, precision
     ):  # fmt: skip
         for g in range(groups):
             prefetch(src, source + base[g * units] + ahead)
@@ -235,36 +246,27 @@ def _contract_bytes(window, sums):
     @register_jitable
     def along_width(
         dst, to, to_next, src, source, next, ahead, at, base, index, weight, ends,
-        groups, units, taps, outputs, in_order, precision,
+        groups, units, taps, outputs, precision,
     ):  # fmt: skip
         # one or two units of few taps are all of bilinear and bicubic, most often: literals leave no loop of them
-        if units == 1 and in_order:
+        if units == 1 and outputs == pairs_of_window:
             groups_of_units(
-                1, True, dst, to, to_next, src, source, next, ahead, at, base, index, weight,
-                groups, 1, pairs_of_window, precision,
-            )  # fmt: skip
-        elif units == 2 and in_order:
-            groups_of_units(
-                2, True, dst, to, to_next, src, source, next, ahead, at, base, index, weight,
-                groups, 2, pairs_of_window, precision,
-            )  # fmt: skip
-        elif units == 1 and outputs == pairs_of_window:
-            groups_of_units(
-                1, False, dst, to, to_next, src, source, next, ahead, at, base, index, weight,
+                1, dst, to, to_next, src, source, next, ahead, at, base, index, weight,
                 groups, 1, pairs_of_window, precision,
             )  # fmt: skip
         elif units == 2 and outputs == pairs_of_window:
             groups_of_units(
-                2, False, dst, to, to_next, src, source, next, ahead, at, base, index, weight,
+                2, dst, to, to_next, src, source, next, ahead, at, base, index, weight,
                 groups, 2, pairs_of_window, precision,
             )  # fmt: skip
         else:
             groups_of_units(
-                units, False, dst, to, to_next, src, source, next, ahead, at, base, index, weight,
+                units, dst, to, to_next, src, source, next, ahead, at, base, index, weight,
                 groups, units, outputs, precision,
             )  # fmt: skip
-        _sum_ends(dst, to, src, source, ends)
-        _sum_ends(dst, to_next, src, next, ends)
+        if has_edges:
+            _sum_ends(dst, to, src, source, ends)
+            _sum_ends(dst, to_next, src, next, ends)
 
     @register_jitable
     def columns_of_pairs(count, dst, to, rows, place, weights, weight, length, precision):
@@ -278,10 +280,11 @@ def _contract_bytes(window, sums):
 
     @register_jitable
     def along_height(dst, to, rows, place, o, taps, weights, weight, edges, length, precision):
-        for e in range(edges[0]):
-            if edges[4 + e * edges[3]] == o:
-                _sum_edge(dst, to, rows, place, edges, 4 + e * edges[3], length)
-                return
+        if has_edges:
+            for e in range(edges[0]):
+                if edges[3 + e * edges[2]] == o:
+                    _sum_edge(dst, to, rows, place, edges, 3 + e * edges[2], length)
+                    return
         pairs = (taps + 1) // 2
         if pairs == 1:
             columns_of_pairs(1, dst, to, rows, place, weights, weight, length, precision)
@@ -293,8 +296,9 @@ def _contract_bytes(window, sums):
     return _contract(along_width, along_height)
 
 
-contract_wide_64, contract_narrow_64 = _contract_bytes(64, _wide_sums(64)), _contract_bytes(64, _narrow_sums(64))
-contract_wide_16, contract_narrow_16 = _contract_bytes(16, _wide_sums(16)), _contract_bytes(16, _narrow_sums(16))
+contract_wide_64, contract_wide_16 = (_contract_bytes(window, _wide_sums(window)) for window in (64, 16))
+contract_narrow_64, contract_narrow_16 = (_contract_bytes(window, _narrow_sums(window)) for window in (64, 16))
+contract_ordered_64, contract_ordered_16 = (_contract_bytes(window, _narrow_sums(window), True) for window in (64, 16))
 
 
 @register_jitable
@@ -324,7 +328,7 @@ def _groups_of_floats(
 @register_jitable
 def _floats_along_width(
     dst, to, to_next, src, source, next, ahead, at, base, index, weight, ends,
-    groups, units, taps, outputs, in_order, precision,
+    groups, units, taps, outputs, precision,
 ):  # fmt: skip
     if units == 1 and taps == 2:
         _groups_of_floats(1, 2, dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups, 1)

@@ -30,7 +30,7 @@ class Width(NamedTuple):
     weight: Array
     """The same shape; of the type of the weights of the taps."""
     in_order: bool
-    """Of bytes, whether the pairs of all units are the window as it is, which spares the shuffle."""
+    """Whether the pairs of all units, with int8 weights, are the window as it is, which spares the shuffle."""
 
 
 @lru_cache(maxsize=128)
@@ -61,14 +61,17 @@ def narrowed(taps: Taps) -> Taps | None:
 def edges(taps: Taps, narrow: Taps, channels: int = 1) -> Array:
     """Return as int64 the outputs that `narrow` leaves out, of an axis of interleaved `channels`: none if it is `taps`.
 
-    First how many, how far apart neighbouring taps are, the fraction bits of weights, and how many numbers follow for
-    each: where it is, where its first tap is, how many taps it has, and their weights.
+    First how many, the fraction bits of weights, and how many numbers follow for each: where it is, and for each tap
+    where that is and its weight; -1 ends them.
     """
     apart = np.flatnonzero(~narrow.weight.any(axis=1))
-    places = np.stack([apart, taps.start[apart]], axis=1)[:, None] * channels + np.arange(channels)[:, None]
-    weights = np.column_stack([taps.length, taps.weight])[apart].repeat(channels, axis=0)
-    rows = np.column_stack([places.reshape(-1, 2), weights]).astype(np.int64)
-    return np.array([len(rows), channels, taps.precision, rows.shape[1], *rows.ravel()], np.int64)
+    channel, tap = np.arange(channels)[:, None], np.arange(taps.n_taps)
+    rows = np.full((len(apart), channels, 2 + 2 * taps.n_taps), -1)
+    rows[..., 0] = apart[:, None] * channels + channel[:, 0]
+    place = ((taps.start[apart, None] + tap) * channels)[:, None] + channel
+    rows[..., 1:-1:2] = np.where(tap < taps.length[apart, None, None], place, -1)
+    rows[..., 2:-1:2] = taps.weight[apart, None]
+    return np.array([len(apart) * channels, taps.precision, rows.shape[-1], *rows.ravel()], np.int64)
 
 
 @lru_cache(maxsize=128)
@@ -112,7 +115,7 @@ def widths(taps: Taps, channels: int, window: int) -> Width | None:
         source[:, unit, lanes, half] = np.where(used, offset, 0)
         weight[:, unit, lanes, half] = np.where(used, taps.weight[pixel, tap], 0)
     identity = (source.reshape(*base.shape, window) == np.arange(window)) | (weight.reshape(*base.shape, window) == 0)
-    in_order = outputs == window // 2 and bool(identity.all())
+    in_order = weight.itemsize == 1 and outputs == window // 2 and bool(identity.all())
     if weight.itemsize == 2:
         # `rows` widens bytes by `simd.interleave`, which moves the pairs, and either moves them back or need not
         moved = np.arange(window // 2).reshape(-1, 2, 4).transpose(1, 0, 2).ravel()
