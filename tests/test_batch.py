@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from resample_cli import batch, claims, main
+from resample_cli import picture as picture_module
 
 import resample
 
@@ -209,6 +211,27 @@ def test_no_device(call: Any) -> None:
     status, lines = call("in", "-o", "out/", "--scale", 2, "--device", "cuda")
     assert (status, len(lines)) == (1, 1)
     assert lines[0].startswith("resample: error: --device cuda: CUDA needs a machine with an NVIDIA GPU")
+
+
+def test_pictures_are_worked_on_side_by_side(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names are claimed in order, and nothing else waits for that: here each picture waits for all the others."""
+    meeting = threading.Barrier(4)
+    original = picture_module.write
+
+    def write(*args: Any) -> None:
+        meeting.wait(60)
+        original(*args)
+
+    monkeypatch.setattr(picture_module, "write", write)
+    assert call("in", "-r", "-o", "out/", "--scale", 2, "-j", 4)[0] == 0
+
+
+def test_tiffs_in_parallel(call: Any) -> None:
+    for number in range(12):
+        picture(Path(f"in/{number}.tif"), (60, 50), number)
+    for jobs in (2, 8):
+        assert call("in", "-o", f"out{jobs}/", "--scale", 2, "-j", jobs)[0] == 0
+        assert len(files(f"out{jobs}")) == 14
 
 
 def test_a_tiff_by_another_name_in_parallel(call: Any) -> None:

@@ -22,7 +22,7 @@ class Claims:
         self.rename = rename
         self.owners: dict[str, int] = {}  # by located name: the number of the input
         self.given: dict[tuple[int, str], str] = {}
-        self.next = 1  # the first input whose claim is not settled
+        self.next = 1  # the first input that has not claimed
         self.settled: set[int] = set()
         self.turn = threading.Condition()
 
@@ -34,14 +34,18 @@ class Claims:
         """
         with self.turn:
             self.turn.wait_for(lambda: self.next >= number)
-            if (number, name) not in self.given:
-                self.given[number, name] = self._chosen(name, number, path)
-            return self.given[number, name]
+            try:
+                if (number, name) not in self.given:
+                    self.given[number, name] = self._chosen(name, number, path)
+                return self.given[number, name]
+            finally:
+                self.settle(number)
 
     def settle(self, number: int) -> None:
-        """Tell that input `number` claims nothing more."""
+        """Let the next input claim: this one has, or never will."""
         with self.turn:
-            self.settled.add(number)
+            if number >= self.next:
+                self.settled.add(number)
             while self.next in self.settled:
                 self.settled.remove(self.next)
                 self.next += 1

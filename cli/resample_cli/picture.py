@@ -61,15 +61,13 @@ def read(path: str, max_pixels: int, plan: Callable[[Size, str | None], Size]) -
     Raises:
         Failure: it cannot be read, or what `plan` raises.
     """
-    with (
-        failing_as(f"{path}: cannot be read"),
-        _open_picture(path, max_pixels) as image,
-        library_messages(image.format) as messages,
-    ):
+    with failing_as(f"{path}: cannot be read"), _open_picture(path, max_pixels) as image:
         _warn_of_losses(image, path)
         exif = _read_exif(image, path)
+        # not while stderr is captured: of several pictures, it may wait for the names of those before
         size = plan(_upright_size(image, exif), image.format)
-        _load(image, path)
+        with library_messages(image.format) as messages:
+            _load(image, path)
         if image.format == "PNG":
             # its EXIF may lie behind the pixels
             exif = _read_exif(image, path)
