@@ -73,6 +73,25 @@ def test_a_tree(call: Any) -> None:
     assert files("out") == ["a.png", "b.png", "deep/a.png", "deep/er/c.png"]
 
 
+def test_the_same_command_again_does_what_is_left(call: Any) -> None:
+    """Pictures of pictures are not made: neither beside the inputs nor in a folder of theirs."""
+    assert call("in", "-r", "--scale", 2)[0] == 0
+    assert call("in", "-r", "--max-side", 20)[0] == 0
+    assert call("in", "--scale", "2,1.5")[0] == 0
+    once = files("in")
+    for size in (("--scale", 2), ("--max-side", 20)):
+        status, lines = call("in", "-r", *size)
+        assert (status, files("in")) == (0, once)
+        assert lines[-1].startswith("resample: 4 skipped")
+    for _ in range(2):
+        assert call("in", "-r", "-o", "in/small/", "--scale", 2)[0] == 0
+    assert "small/a.png" in files("in")
+    assert not os.path.exists("in/small/small")
+    # but who names one means it
+    assert call("in/a@2x.png", "in/b@2x.png", "--scale", 2)[0] == 0
+    assert os.path.exists("in/a@2x@2x.png")
+
+
 def test_beside_the_inputs(call: Any) -> None:
     assert call("in/a.png", "in/deep/a.png", "--max-side", 20)[0] == 0
     assert {"a@20x15.png", "deep/a@20x15.png"} <= set(files("in"))

@@ -64,7 +64,7 @@ def run(options: Options) -> int:
         UsageError: the inputs cannot all have the output that is named.
         KeyboardInterrupt: the user stopped it; what was begun has been finished or left no trace.
     """
-    found = list(inputs.found(options.inputs, options.recursive))
+    found = list(inputs.found(options.inputs, options.recursive, options.output))
     if all(isinstance(each, Nothing) for each in found):
         for each in found:
             say(f"error: {each}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -29,8 +30,11 @@ def are_many(names: Sequence[str]) -> bool:
     return len(names) > 1 or _is_list(names[0]) or _is_pattern(names[0]) or os.path.isdir(names[0])
 
 
-def found(names: Sequence[str], recursive: bool) -> Iterator[Found | Failure]:
+def found(names: Sequence[str], recursive: bool, output: str | None = None) -> Iterator[Found | Failure]:
     """Give the files of names, each once, in order; or, in their place, why they cannot be found.
+
+    What an earlier run made is not found in a folder or by a pattern: no pictures in the folder `output` if that is
+    within the one that is named, and if there is no output, none beside that from which it has its name.
 
     A name is a file, a folder (its pictures, by their extensions; those of its folders too if `recursive`), a pattern
     with * ? or [, or @ and the name of a file that holds such names, one a line.
@@ -38,9 +42,31 @@ def found(names: Sequence[str], recursive: bool) -> Iterator[Found | Failure]:
     known: set[str] = set()
     for each in _named(names, recursive):
         place = located(each.path) if isinstance(each, Found) else str(each)
+        if isinstance(each, Found) and each.path not in names and _was_made(each, output):
+            continue
         if place not in known:
             known.add(place)
             yield each
+
+
+# what `geometry.size_label` puts behind a name, and that of a transposed convolution
+_LABEL = re.compile(r"(.+)@(?:[0-9.]+x[0-9.]*x?|conv-transpose)")
+
+
+def _was_made(each: Found, output: str | None) -> bool:
+    folder, name = os.path.split(each.path)
+    if output is not None:
+        # a folder within the one that is named; that itself has both
+        made, place = os.path.realpath(output), os.path.realpath(folder)
+        named = os.path.realpath(each.path[: len(each.path) - len(each.relative)] or os.curdir)
+        return made != named and _is_within(made, named) and _is_within(place, made)
+    root, ending = os.path.splitext(name)
+    match = _LABEL.fullmatch(root)
+    return match is not None and os.path.exists(os.path.join(folder, match[1] + ending))
+
+
+def _is_within(folder: str, other: str) -> bool:
+    return os.path.commonpath([folder, other]) == other
 
 
 def located(path: str) -> str:

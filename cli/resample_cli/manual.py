@@ -51,7 +51,8 @@ several pictures:
   the folder or pattern that was named, {{scale}} what the name would say of the size without -o, {{index}} counts the
   inputs, {{index:03}} with zeros. Braces in a name are doubled. Two inputs never become one output, and no output an
   INPUT.
-  Existing outputs are skipped, unless --on-exists says otherwise: the same command again, with -o, does what is left.
+  Existing outputs are skipped, unless --on-exists says otherwise, and not taken for inputs where a folder or pattern is
+  named: the same command again does what is left.
   Folders are not left by links; what a pattern finds twice that way is done once.
 
 output:
