@@ -59,14 +59,17 @@ def pack_types(value: str, weight: str) -> tuple[str, ...]:
 
 
 def correlate_types(value: str, weight: str, bias: str) -> tuple[str, ...]:
+    """Return the same of `correlate_*`."""
     return (*(f"{value}*",) * 2, f"{weight}*", f"{bias}*", *("uint32*",) * 3, *_NUMBER * 25)
 
 
 def gather_types(value: str, product: str, bias: str) -> tuple[str, ...]:
+    """Return the same of `gather_*`."""
     return (f"{value}*", f"{product}*", f"{bias}*", *("uint32*",) * 2, *_NUMBER * 23)
 
 
 def convert_types(target: str, source: str) -> tuple[str, ...]:
+    """Return the same of `convert` and `convert_half`."""
     return (f"{target}*", f"{source}*", *_NUMBER * 2)
 
 

@@ -1,4 +1,4 @@
-"""torch's max-pooling and max-unpooling on NumPy arrays: check the arguments, find the sizes, run a kernel."""
+"""torch's max-pooling and max-unpooling on NumPy and CUDA arrays: check the arguments, find the sizes, run a kernel."""
 
 from __future__ import annotations
 

@@ -198,9 +198,7 @@ class _Records:
         pool = ThreadPoolExecutor(self.jobs)
         try:
             while True:
-                while (
-                    not self.stopped.is_set() and len(self.waiting) < 2 * self.jobs and (task := next(self.tasks, None))
-                ):
+                while len(self.waiting) < 2 * self.jobs and (task := self._next_task()):
                     self.waiting.append(pool.submit(self._record, *task))
                 while self.waiting and self.waiting[0].cancelled():
                     self.waiting.popleft()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
 
 from resample_cli.inputs import located
 from resample_cli.messages import Failure
+from resample_cli.output import numbered
 
 
 class Claims:
@@ -52,19 +53,13 @@ class Claims:
             self.turn.notify_all()
 
     def _chosen(self, name: str, number: int, path: str) -> str:
-        for candidate in _like(name) if self.rename else (name,):
+        for candidate in numbered(name) if self.rename else (name,):
             owner = self.owners.setdefault(_key(candidate), number)
             if owner == number and not (self.rename and os.path.lexists(candidate)):
                 if _identity(candidate) in self.read and not os.path.samefile(candidate, path):
                     raise Failure(f"{path}: the output {candidate} is another INPUT, which is never overwritten")
                 return candidate
         raise Failure(f"{path}: the output {name} is also that of another INPUT, or differs from it by case alone")
-
-
-def _like(name: str) -> Iterator[str]:
-    root, ending = os.path.splitext(name)
-    yield name
-    yield from (f"{root}-{number}{ending}" for number in range(1, 10000))
 
 
 def _identity(path: str) -> tuple[int, int] | None:

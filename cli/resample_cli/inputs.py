@@ -99,7 +99,7 @@ def _of_one(name: str, recursive: bool) -> Iterator[Found | Failure]:
     if os.path.isdir(name):
         files = list(_in_folder(name, recursive))
         yield from files or [
-            Nothing(f"{name}: has no pictures{'' if recursive else ' but perhaps in its folders: -r'}")
+            Nothing(f"{name}: has no pictures{'' if recursive else ', but perhaps in its folders: -r'}")
         ]
     elif _is_pattern(name):
         matching = [path for path in sorted(glob.glob(name, recursive=True)) if not os.path.isdir(path)]

@@ -37,11 +37,16 @@ def span(paths: Sequence[str]) -> str:
     return paths[0] if len(paths) == 1 else f"{paths[0]} ... {paths[-1]}"
 
 
-def free(path: str) -> str:
-    """Return the path, or the first of path-1, path-2, ... that does not exist."""
+def numbered(path: str) -> Iterator[str]:
+    """Yield the path, then path-1, path-2, ... before its extension."""
     root, ending = os.path.splitext(path)
-    names = (path, *(f"{root}-{number}{ending}" for number in range(1, 10000)))
-    return next((name for name in names if not os.path.lexists(name)), path)
+    yield path
+    yield from (f"{root}-{number}{ending}" for number in range(1, 10000))
+
+
+def free(path: str) -> str:
+    """Return the first of `numbered` that does not exist, or the path where all do."""
+    return next((name for name in numbered(path) if not os.path.lexists(name)), path)
 
 
 def check_target(path: str, source: str, on_exists: str, *, folder_is_made: bool = False) -> None:

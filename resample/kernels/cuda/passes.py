@@ -129,10 +129,11 @@ def _fit_one_kernel(axes: Mapping[int, Taps], planes: int) -> bool:
     """Return whether there is a kernel for both of two axes."""
     if len(axes) < 2:
         return False
+    if _have_few_taps(axes):
+        return True
     along = axes[min(axes)]
     # grids of `sums.contract_down_*` are not looped over
-    fits = max(planes, along.n_out) <= MOST_BLOCKS and _waiting(along) is not None
-    return _have_few_taps(axes) or fits
+    return max(planes, along.n_out) <= MOST_BLOCKS and _waiting(along) is not None
 
 
 def _have_few_taps(axes: Mapping[int, Taps]) -> bool:
@@ -174,10 +175,7 @@ def _waiting(taps: Taps) -> _Waiting | None:
         or np.diff(oldest[:-1]).max(initial=0) > 1
     ):
         return None
-    whole = taps.weight.dtype.kind == "i"
-    weight = np.full(
-        (taps.n_in, live), 0 if whole else np.nan, _weight(np.dtype(np.uint8)) if whole else taps.weight.dtype
-    )
+    weight = np.full((taps.n_in, live), 0 if taps.weight.dtype.kind == "i" else np.nan, taps.weight.dtype)
     output, tap = np.nonzero(np.arange(taps.n_taps) < taps.length[:, None])
     row = begin[output] + tap
     weight[row, output - oldest[row]] = taps.weight[output, tap]
@@ -309,9 +307,8 @@ def _down(along: Taps, across: Taps, planes: int, inner: int, weight: DType) -> 
     images = IMAGES if planes >= IMAGES else 1
     groups = -(-planes // images)
     # a segment takes the rows that it shares with the next one twice, but too few segments leave a GPU idle
-    segment = next(
-        (rows for rows in (64, 32, 16) if row_out * groups * (along.n_out // rows) >= THREADS * BLOCKS // 4), 8
-    )
+    enough = THREADS * BLOCKS // 4
+    segment = next((rows for rows in (64, 32, 16) if row_out * groups * (along.n_out // rows) >= enough), 8)
     tables = [*map(_table, waiting[:3]), waiting.weight.astype(weight, copy=False)]
     tables += [_table(_along_columns(across.start, inner)), _table(across.length.repeat(inner))]
     tables.append(np.ascontiguousarray(_used(across, weight).repeat(inner, axis=0).T))
