@@ -96,6 +96,13 @@ def _loop(arguments: tuple[str, ...], machine: llvm.TargetMachine) -> ir.Module:
     return module
 
 
+class _Contexts(threading.local):
+    """The stack of contexts of a thread: each has its own, as in CUDA."""
+
+    def __init__(self) -> None:
+        self.stack = [0]
+
+
 class Driver:
     """What `driver.library` returns: the functions of libcuda that are used, with ctypes arguments."""
 
@@ -103,7 +110,7 @@ class Driver:
         self.devices, self.capability = devices, capability
         self.blocks: dict[int, tuple[mmap.mmap, int, int]] = {}  # by address: memory, size, device
         self.pinned: dict[int, Any] = {}
-        self.current: list[int] = [0]
+        self.contexts = _Contexts()
         self.modules: list[tuple[str, str, tuple[str, ...]]] = []
         self.launches: list[tuple[str, tuple[int, ...], tuple[int, ...], int]] = []
         self.synchronized = self.uploads = self.copies = 0
@@ -127,26 +134,26 @@ class Driver:
         return 0
 
     def cuCtxGetCurrent(self, context: Any) -> int:
-        context._obj.value = self.current[-1]
+        context._obj.value = self.contexts.stack[-1]
         return 0
 
     def cuCtxPushCurrent_v2(self, context: Any) -> int:
-        self.current.append(context.value)
+        self.contexts.stack.append(context.value)
         return 0
 
     def cuCtxPopCurrent_v2(self, context: Any) -> int:
-        self.current.pop()
+        self.contexts.stack.pop()
         return 0
 
     def cuPointerGetAttribute(self, number: Any, attribute: int, address: Any) -> int:
-        for begin, (_, size, device) in self.blocks.items():
+        for begin, (_, size, device) in list(self.blocks.items()):  # threads add to it
             if begin <= address.value < begin + size:
                 number._obj.value = device
                 return 0
         return 1
 
     def cuMemAlloc_v2(self, address: Any, size: Any) -> int:
-        if not self.current[-1]:
+        if not self.contexts.stack[-1]:
             return 201
         if size.value > 1 << 30:
             return 2
@@ -159,7 +166,7 @@ class Driver:
         for guard in (start, start + page + length):
             assert libc.mprotect(ctypes.c_void_p(guard), page, 0) == 0
         address._obj.value = start + page + length - used
-        self.blocks[address._obj.value] = (memory, size.value, self.current[-1] - 1)
+        self.blocks[address._obj.value] = (memory, size.value, self.contexts.stack[-1] - 1)
         return 0
 
     def cuMemAllocAsync(self, address: Any, size: Any, stream: Any) -> int:
@@ -181,7 +188,7 @@ class Driver:
         return self.cuMemFree_v2(address)
 
     def cuMemcpyHtoD_v2(self, to: Any, source: Any, size: Any) -> int:
-        if not self.current[-1]:
+        if not self.contexts.stack[-1]:
             return 201
         self.copies += 1
         ctypes.memmove(to.value, source.value, size.value)
@@ -191,23 +198,23 @@ class Driver:
         return self.cuMemcpyHtoD_v2(to, source, size)
 
     def cuMemcpyDtoHAsync_v2(self, to: Any, source: Any, size: Any, stream: Any) -> int:
-        if not self.current[-1]:
+        if not self.contexts.stack[-1]:
             return 201
         self.copies += 1
         ctypes.memmove(to.value, source.value, size.value)
         return 0
 
     def cuMemsetD8Async(self, to: Any, value: Any, size: Any, stream: Any) -> int:
-        if not self.current[-1]:
+        if not self.contexts.stack[-1]:
             return 201
         ctypes.memset(to.value, value.value, size.value)
         return 0
 
     def cuCtxSynchronize(self) -> int:
-        return 0 if self.current[-1] else 201
+        return 0 if self.contexts.stack[-1] else 201
 
     def cuStreamSynchronize(self, stream: Any) -> int:
-        if not self.current[-1]:
+        if not self.contexts.stack[-1]:
             return 201
         if stream.value:
             self.synchronized += 1
@@ -221,7 +228,7 @@ class Driver:
 
     def cuStreamIsCapturing(self, stream: Any, status: Any) -> int:
         status._obj.value = int(self.capturing)
-        return 0 if self.current[-1] else 201
+        return 0 if self.contexts.stack[-1] else 201
 
     def cuModuleLoadData(self, image: Any, code: bytes) -> int:
         module, name, *types = code.decode().splitlines()[0].removeprefix("// ").split()
@@ -236,7 +243,7 @@ class Driver:
 
     def cuLaunchKernel(self, function: Any, *rest: Any) -> int:
         grid, block, (shared, stream, parameters, extra) = rest[:3], rest[3:6], rest[6:]
-        assert self.current[-1]
+        assert self.contexts.stack[-1]
         assert shared == 0
         assert parameters is None
         assert min(*grid, *block) > 0
