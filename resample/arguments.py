@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,48 @@ def per_axis(name: str, value: Any, axes: int) -> tuple[int, ...]:
     if len(values) not in (1, axes):
         raise RuntimeError(f"{name} must be one int or {axes}, one for each spatial axis, got {value!r}")
     return tuple(integer(name, each, "an int or a sequence of ints") for each in values) * (axes // len(values))
+
+
+def pair(name: str, value: Any, check: Callable[[str, Any], Any]) -> tuple[Any, Any]:
+    """Return (vertical, horizontal) from one value for both or two, each as `check(name, value)` returns it.
+
+    Raises:
+        ValueError: there are more or fewer than two.
+    """
+    if not isinstance(value, (tuple, list)):
+        value = (value, value)
+    if len(value) != 2:
+        raise ValueError(f"{name} must be one value or (height, width), got {value!r}")
+    return check(name, value[0]), check(name, value[1])
+
+
+def length(name: str, value: Any) -> int:
+    """Return `value` as an int of 1 or more.
+
+    Raises:
+        TypeError, ValueError: it is not.
+    """
+    length = integer(name, value, "an int or a pair of ints, (height, width)")
+    if length < 1:
+        raise ValueError(f"{name} must be at least 1 pixel, got {value!r}")
+    return length
+
+
+def factor(name: str, value: Any) -> float:
+    """Return `value` as a positive, finite float.
+
+    Raises:
+        TypeError, ValueError: it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name} must be a number or a pair of numbers, (height, width), got {value!r}")
+    try:
+        factor = float(value)
+    except OverflowError:
+        factor = math.inf
+    if not (math.isfinite(factor) and factor > 0):
+        raise ValueError(f"{name} must be positive and finite, got {value!r}")
+    return factor
 
 
 def check_addressable(shape: Sequence[int], dtype: np.dtype[Any]) -> None:

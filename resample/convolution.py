@@ -129,7 +129,7 @@ def conv_transpose_output_size(
     kernel = per_axis("kernel_size", kernel_size, len(sizes))
     _check_least("size", sizes, 0)
     _check_least("kernel_size", kernel, 1)
-    return _output_size(sizes, kernel, _steps(len(sizes), stride, padding, output_padding, dilation))
+    return _output_size(sizes, kernel, checked_steps(len(sizes), stride, padding, output_padding, dilation))
 
 
 def _conv_transpose(
@@ -147,7 +147,7 @@ def _conv_transpose(
     kernel, _ = borrowed("weight", weight)
     biases = None if bias is None else borrowed("bias", bias)[0]
     _check_devices(array, kernel, biases)
-    steps = _steps(axes, stride, padding, output_padding, dilation)
+    steps = checked_steps(axes, stride, padding, output_padding, dilation)
     groups = integer("groups", groups)
     _check_shapes(axes, array, kernel, biases, groups)
     sizes = _output_size(array.shape[-axes:], kernel.shape[2:], steps)
@@ -159,7 +159,12 @@ def _conv_transpose(
     return give_back(result if array.ndim == axes + 2 else result[0])
 
 
-def _steps(axes: int, stride: Ints, padding: Ints, output_padding: Ints, dilation: Ints) -> Steps:
+def checked_steps(axes: int, stride: Ints, padding: Ints, output_padding: Ints, dilation: Ints) -> Steps:
+    """Return the arguments of a transposed convolution, one number for each of `axes`.
+
+    Raises:
+        TypeError, RuntimeError: as `conv_transpose2d` does for them.
+    """
     steps = Steps(
         per_axis("stride", stride, axes),
         per_axis("padding", padding, axes),

@@ -106,6 +106,12 @@ class DeviceArray:
                 del shape[0], strides[0]
         return self._view(shape, strides, self.address)
 
+    def part(self, rows: slice, columns: slice) -> DeviceArray:
+        """Return the view of these rows and columns, bounded slices of the first two axes without a step."""
+        lengths = rows.stop - rows.start, columns.stop - columns.start
+        start = rows.start * self.strides[0] + columns.start * self.strides[1]
+        return self._view((*lengths, *self.shape[2:]), self.strides, self.address + start)
+
     def reshape(self, *shape: int) -> DeviceArray:
         """Return the values in another shape: a view where strides allow it, else a copy."""
         strides = _reshaped(self.shape, self.strides, shape)

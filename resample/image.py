@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 
-from resample import devices, picture
-from resample.arguments import integer
+from resample import devices, picture, sizes
+from resample.arguments import factor, length, pair
 from resample.arrays import Array
 from resample.devices import DeviceArray
 from resample.interpolate import MODES, resampled
@@ -110,8 +109,7 @@ def resize(
         ValueError: an argument is out of range, contradicts another, or `out` does not fit.
         RuntimeError: there is no such device, or no driver for it.
     """
-    if alpha not in ("premultiplied", "straight"):
-        raise ValueError(f"alpha must be 'premultiplied' or 'straight', got {alpha!r}")
+    check_options(mode, align_corners, antialias, alpha)
     if picture.is_picture(image):
         if out is not None:
             raise TypeError("out must be None for a PIL image: its result is always a new one")
@@ -130,15 +128,14 @@ def resize(
     return _resize_array(array, call, out)
 
 
-def _checked(
-    shape: tuple[int, ...],
-    size: Any,
-    scale: Any,
-    mode: str,
-    align_corners: bool,
-    antialias: bool | None,
-    device: str | None,
-) -> _Call:
+def check_options(mode: str, align_corners: bool, antialias: bool | None, alpha: str) -> None:
+    """Refuse options of `resize` that no picture could have.
+
+    Raises:
+        ValueError: an option is not one of those listed there, or does not go with the mode.
+    """
+    if alpha not in ("premultiplied", "straight"):
+        raise ValueError(f"alpha must be 'premultiplied' or 'straight', got {alpha!r}")
     if mode not in PICTURE_MODES:
         raise ValueError(f"mode must be one of {', '.join(PICTURE_MODES)}, got {mode!r}")
     row = MODES[mode]
@@ -148,55 +145,34 @@ def _checked(
         raise ValueError(f"antialias must be None or False for mode {mode!r}, got {antialias!r}")
     if row.only_antialiased and antialias is not None and not antialias:
         raise ValueError(f"antialias must be None or True for mode {mode!r}, got {antialias!r}")
+
+
+def _checked(
+    shape: tuple[int, ...],
+    size: Any,
+    scale: Any,
+    mode: str,
+    align_corners: bool,
+    antialias: bool | None,
+    device: str | None,
+) -> _Call:
     if (size is None) == (scale is None):
         raise ValueError(f"exactly one of size and scale must be given, got size={size!r} and scale={scale!r}")
     height, width = shape
     factors: tuple[float, float] | tuple[None, None] = (None, None)
     if scale is not None:
-        vertical, horizontal = factors = _pair("scale", scale, _factor)
-        if max(height * vertical, width * horizontal) >= 1 << 31:
-            raise ValueError(f"scale={scale!r} makes a side of {height} x {width} longer than 2**31")
-        wanted = (int(height * vertical), int(width * horizontal))
-        if min(wanted) < 1:
-            raise ValueError(f"scale={scale!r} leaves no pixel of {height} x {width}: each side must keep at least 1")
+        vertical, horizontal = factors = pair("scale", scale, factor)
+        wanted = sizes.scaled((height, width), (vertical, horizontal))
     elif isinstance(size, (tuple, list)):
-        wanted = _pair("size", size, _length)
+        wanted = pair("size", size, length)
     else:
-        shorter = _length("size", size)
-        longer = int(shorter * max(shape) / min(shape))
-        wanted = (shorter, longer) if height <= width else (longer, shorter)
+        wanted = sizes.with_shorter((height, width), length("size", size))
     if antialias is None:
+        row = MODES[mode]
         shrinks = wanted[0] < height or wanted[1] < width
         antialias = row.only_antialiased or (shrinks and row.antialias_filter is not None)
     on_gpu = None if device is None or device == "cpu" else devices.number(device)
     return _Call(wanted, factors, mode, bool(align_corners), bool(antialias), on_gpu)
-
-
-def _pair(name: str, value: Any, check: Any) -> tuple[Any, Any]:
-    if not isinstance(value, (tuple, list)):
-        value = (value, value)
-    if len(value) != 2:
-        raise ValueError(f"{name} must be one value or (height, width), got {value!r}")
-    return check(name, value[0]), check(name, value[1])
-
-
-def _length(name: str, value: Any) -> int:
-    length = integer(name, value, "an int or a pair of ints, (height, width)")
-    if length < 1:
-        raise ValueError(f"{name} must be at least 1 pixel, got {value!r}")
-    return length
-
-
-def _factor(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{name} must be a number or a pair of numbers, (height, width), got {value!r}")
-    try:
-        factor = float(value)
-    except OverflowError:
-        factor = math.inf
-    if not (math.isfinite(factor) and factor > 0):
-        raise ValueError(f"{name} must be positive and finite, got {value!r}")
-    return factor
 
 
 def _check_on_device(array: DeviceArray, call: _Call, device: str | None, out: Any) -> None:

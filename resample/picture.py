@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from resample.arrays import Array, GiveBack
-from resample.devices import DeviceArray, borrowed
+from resample.devices import DeviceArray, borrowed, rearranged
+from resample.sizes import Size
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -139,3 +140,31 @@ def rounded(values: Array, dtype: np.dtype[Any]) -> Array:
         return values.astype(dtype)
     limits = np.iinfo(dtype)
     return np.asarray(np.rint(values).clip(limits.min, limits.max), dtype)
+
+
+def size_of(image: Any) -> Size:
+    """Return (height, width) of a picture or array.
+
+    Raises:
+        TypeError, ValueError: it is neither, or has no pixel.
+    """
+    if not is_picture(image):
+        height, width = borrowed_pixels(image, of_gpus=True)[0].shape[:2]
+    else:
+        height, width = image.height, image.width
+        if 0 in image.size:
+            raise ValueError(f"image must have at least one pixel, got {height} x {width}")
+    return height, width
+
+
+def copied(image: Any, *, keep_indices: bool = False) -> Any:
+    """Return a copy of a picture or array; `keep_indices` as of `opened`."""
+    if is_picture(image):
+        return closed(*opened(image, keep_indices=keep_indices))
+    array, give_back = borrowed_pixels(image, of_gpus=True)
+    return give_back(copy_of(array))
+
+
+def copy_of(array: Any) -> Any:
+    """Return a C-contiguous copy of a view, a NumPy array or a DeviceArray."""
+    return rearranged(array) if isinstance(array, DeviceArray) else array.copy()

@@ -153,7 +153,7 @@ def phases(image: Any, downscale_factor: int) -> list[Any]:
     if r < 1 or height % r or width % r:
         raise RuntimeError(f"downscale_factor must be at least 1 and divide image of {height} x {width}, got {r}")
     # (C, H, W) to (C * r * r, H / r, W / r), channel c * r * r + i * r + j
-    shuffled = pixel_unshuffle(_opaque(planes(array)[0]), r).view(array.dtype)
+    shuffled = pixel_unshuffle(opaque(planes(array)[0]), r).view(array.dtype)
     split = shuffled.reshape(-1, r * r, *shuffled.shape[1:])
     return [give_back(pixels_of(split[None, :, k], array.ndim).copy()) for k in range(r * r)]
 
@@ -188,10 +188,10 @@ def from_phases(images: Sequence[Any]) -> Any:
         raise ValueError(f"images must have one shape and dtype, got {listed}")
     stacked = np.stack([planes(array)[0] for array in arrays], axis=1)  # (C, r * r, h, w)
     flat = stacked.reshape(-1, *stacked.shape[2:])
-    shuffled = pixel_shuffle(_opaque(flat), factor).view(flat.dtype).astype(arrays[0].dtype, copy=False)
+    shuffled = pixel_shuffle(opaque(flat), factor).view(flat.dtype).astype(arrays[0].dtype, copy=False)
     return borrowed_images[0][1](pixels_of(shuffled[None], arrays[0].ndim))
 
 
-def _opaque(array: Array) -> Array:
+def opaque(array: Array) -> Array:
     """Return unsigned types that torch's shuffles do not take as the signed ones of their width."""
     return array.view(array.dtype.str.replace("u", "i")) if array.dtype.kind == "u" else array

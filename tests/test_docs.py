@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import simulated_cuda
 
+import resample
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
@@ -19,6 +21,12 @@ README = (ROOT / "README.md").read_text()
 def test_torch_page() -> None:
     failed, tried = doctest.testfile(str(ROOT / "docs" / "torch.md"), module_relative=False)
     assert tried >= 7
+    assert not failed
+
+
+def test_examples_of_transforms() -> None:
+    failed, tried = doctest.testmod(resample.transforms)
+    assert tried >= 10
     assert not failed
 
 

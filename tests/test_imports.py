@@ -13,9 +13,9 @@ ROOT = Path(resample.__file__).parent
 
 # each module may import those below it in this list
 LAYERS = [
-    ["resample.nn"],
+    ["resample.nn", "resample.transforms"],
     ["resample.functional"],
-    ["resample.image", "resample.picture_operators"],
+    ["resample.frame", "resample.image", "resample.picture_operators"],
     ["resample.picture"],
     ["resample.interpolate", "resample.convolution", "resample.pooling", "resample.shuffle"],
     ["resample.apply", "resample.convolution_gpu", "resample.pooling_gpu"],
@@ -44,7 +44,7 @@ LAYERS = [
     ["resample.filters", "resample.coordinates"],
     ["resample.rounding"],
     ["resample.threads", "resample.arrays"],
-    ["resample.arguments"],
+    ["resample.arguments", "resample.sizes"],
 ]
 
 
@@ -114,7 +114,7 @@ def test_who_imports_what() -> None:
         assert "resample_cli" not in imported
         if not name.startswith("resample.kernels."):
             assert not imported & {"numba", "llvmlite"}, name
-        if name not in ("resample.picture",):
+        if name not in ("resample.picture", "resample.frame"):
             assert "PIL" not in imported, name
 
 
