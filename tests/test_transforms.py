@@ -334,6 +334,7 @@ def test_a_weight_is_a_value() -> None:
     assert transform != ConvTranspose(weight, stride=2)
     assert transform != ConvTranspose(np.ones((1, 1, 2, 2), np.float32), stride=2)
     assert transform != ConvTranspose(transform.weight, np.zeros(1), stride=2)
+    assert ConvTranspose(np.zeros((1, 1, 1, 1))) != ConvTranspose(np.zeros((1, 1, 1, 1), np.int64))
     assert transform != "ConvTranspose"
     with pytest.raises(ValueError, match="read-only"):
         transform.weight[...] = 5
