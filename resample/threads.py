@@ -6,22 +6,23 @@ number. The pool is made at the first call that is worth splitting, and anew in 
 
 from __future__ import annotations
 
+import _thread
+import contextlib
 import os
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from queue import SimpleQueue
 
 from resample.arguments import integer
-
-if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
 
 GRAIN = 1 << 17
 
 _lock = threading.Lock()
+_own = threading.local()
 _count: int | None = None
-_pool: ThreadPoolExecutor | None = None
+_pool: _Pool | None = None
 
 
 def get_num_threads() -> int:
@@ -33,9 +34,11 @@ def get_num_threads() -> int:
     Raises:
         ValueError: RESAMPLE_NUM_THREADS is not a positive integer.
     """
+    if (own := getattr(_own, "count", None)) is not None:
+        return int(own)
     if _count is not None:
         return _count
-    return _from_environment() or _usable_cpus()
+    return _from_environment() or usable_cpus()
 
 
 def set_num_threads(count: int) -> None:
@@ -50,8 +53,20 @@ def set_num_threads(count: int) -> None:
     if count < 1:
         raise ValueError(f"count must be at least 1, got {count}")
     with _lock:
-        # the old pool finishes what it was given and its idle threads end with it
-        _count, _pool = count, None
+        pool, _count, _pool = _pool, count, None
+    if pool:
+        pool.close()
+
+
+@contextlib.contextmanager
+def limited(count: int | None) -> Iterator[None]:
+    """Within this, the calls of this thread use so many threads, or as many as before for None."""
+    before = getattr(_own, "count", None)
+    _own.count = before if count is None else count
+    try:
+        yield
+    finally:
+        _own.count = before
 
 
 def in_bands(work: Callable[[int, int], None], length: int, cost: int, owners: object) -> None:
@@ -75,46 +90,52 @@ def in_bands(work: Callable[[int, int], None], length: int, cost: int, owners: o
 
 
 class _Job:
-    """Bands that the caller and threads of the pool take, one after the other, until none is left."""
+    """Bands that the caller and threads of the pool take, one after the other, until none is left.
+
+    Without locks: a signal may raise between any two steps of the main thread, and a lock that it then never gives back
+    would keep the others for good. Of deques and queues, each step is whole.
+    """
 
     def __init__(self, work: Callable[[int, int], None], bands: list[tuple[int, int]], owners: object) -> None:
         self.work = work
-        self.bands = bands
+        self.bands = deque(bands)
         self.owners = owners
-        self.helping = 0
+        self.begun: deque[None] = deque()
+        self.finished: deque[None] = deque()
+        self.changed: SimpleQueue[None] = SimpleQueue()
+        self.ended = False
         self.error: BaseException | None = None
-        self.changed = threading.Condition()
 
     def do_bands(self) -> None:
         while True:
-            with self.changed:
-                if not self.bands:
-                    return
+            try:
                 band = self.bands.pop()
+            except IndexError:
+                return
             self.work(*band)
 
     def help(self) -> None:
         """Do bands in a thread of the pool."""
-        with self.changed:
-            self.helping += 1
+        # first, so that the caller waits for whoever does not see that all is over
+        self.begun.append(None)
         try:
-            self.do_bands()
+            if not self.ended:
+                self.do_bands()
         except BaseException as error:
             self.error = error
         finally:
-            with self.changed:
-                self.helping -= 1
-                self.changed.notify_all()
+            self.finished.append(None)
+            self.changed.put(None)
 
     def end(self) -> None:
         """Wait until no thread is at work, and raise what a band or a signal meanwhile raised."""
         interruption = None
         while True:
             try:
-                with self.changed:
-                    self.bands.clear()
-                    while self.helping:
-                        self.changed.wait()
+                self.ended = True
+                self.bands.clear()
+                while len(self.finished) < len(self.begun):
+                    self.changed.get()
                 break
             except KeyboardInterrupt as error:
                 interruption = error
@@ -122,23 +143,39 @@ class _Job:
             raise interruption or self.error  # type: ignore[misc]
 
 
-def _ask_for_help(job: _Job, threads: int) -> None:
-    try:
-        pool = _shared_pool()
+class _Pool:
+    """Threads that help with jobs, and end with the process."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        for _ in range(count):
+            # not threading.Thread, whose start waits in Python's own locks
+            _thread.start_new_thread(self._work, ())
+
+    def _work(self) -> None:
+        while job := self.jobs.get():
+            job.help()
+            del job
+
+    def ask(self, job: _Job, threads: int) -> None:
         for _ in range(threads):
-            pool.submit(job.help)
+            self.jobs.put(job)
+
+    def close(self) -> None:
+        for _ in range(self.count):
+            self.jobs.put(None)
+
+
+def _ask_for_help(job: _Job, threads: int) -> None:
+    global _pool
+    try:
+        with _lock:
+            if _pool is None:
+                _pool = _Pool(get_num_threads())
+        _pool.ask(job, threads)
     except RuntimeError:
         pass  # the interpreter is about to end and starts no threads: the caller does all bands
-
-
-def _shared_pool() -> ThreadPoolExecutor:
-    global _pool
-    with _lock:
-        if _pool is None:
-            from concurrent.futures import ThreadPoolExecutor
-
-            _pool = ThreadPoolExecutor(get_num_threads(), thread_name_prefix="resample")
-        return _pool
 
 
 def _from_environment() -> int | None:
@@ -150,7 +187,7 @@ def _from_environment() -> int | None:
     return int(text)
 
 
-def _usable_cpus() -> int:
+def usable_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
