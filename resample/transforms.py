@@ -146,6 +146,14 @@ class Resize(_Shown):
         """
         return self._sizes(_checked_input(size))[1]
 
+    def resampled_size(self, size: Size) -> Size:
+        """Return the (height, width) before the picture is cut or padded: with "cover" it may be far more than after.
+
+        Raises:
+            TypeError, ValueError: it is not two ints of 1 or more.
+        """
+        return self._sizes(_checked_input(size))[0]
+
     def _sizes(self, size: Size) -> tuple[Size, Size]:
         """Return the sizes after resampling and in the end."""
         resampled = self._wanted(size)

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from resample_cli import batch, claims, main
-from resample_cli import picture as picture_module
+from resample_cli import main
 
 import resample
+from resample.files import batch, claims, writing
 
 
 def picture(path: Path, size: tuple[int, int] = (40, 30), seed: int = 0) -> np.ndarray[Any, Any]:
@@ -165,14 +165,14 @@ def test_a_report_that_cannot_be_written_stops_nothing(call: Any) -> None:
 
 def test_an_interruption_tells_of_what_was_done(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("in/aa.png").write_text("junk")
-    original = batch.make
+    original = batch.run
 
-    def make(options: Any, operation: Any, path: str, naming: Any) -> Any:
-        if path == "in/b.png":
+    def run(job: Any) -> Any:
+        if job.path == "in/b.png":
             raise KeyboardInterrupt
-        return original(options, operation, path, naming)
+        return original(job)
 
-    monkeypatch.setattr(batch, "make", make)
+    monkeypatch.setattr(batch, "run", run)
     for jobs in (1, 3):
         status, lines = call("in", "-o", f"out{jobs}/", "--scale", 2, "-j", jobs)
         assert status == 130
@@ -186,7 +186,7 @@ def test_an_interruption_tells_of_what_was_done(call: Any, monkeypatch: pytest.M
 def test_usage_errors_name_their_file(call: Any) -> None:
     status, lines = call("in", "-o", "out/", "--scale", 0.01)
     assert status == 1
-    assert lines[0].startswith("resample: error: in/a.png: --scale makes an output of 0x0")
+    assert lines[0].startswith("resample: error: in/a.png: scale=0.01 leaves no pixel of 30 x 40")
 
 
 def test_one_file(call: Any) -> None:
@@ -235,13 +235,13 @@ def test_no_device(call: Any) -> None:
 def test_pictures_are_worked_on_side_by_side(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Names are claimed in order, and nothing else waits for that: here each picture waits for all the others."""
     meeting = threading.Barrier(4)
-    original = picture_module.write
+    original = writing.write
 
     def write(*args: Any) -> None:
         meeting.wait(60)
         original(*args)
 
-    monkeypatch.setattr(picture_module, "write", write)
+    monkeypatch.setattr(writing, "write", write)
     assert call("in", "-r", "-o", "out/", "--scale", 2, "-j", 4)[0] == 0
 
 
@@ -324,7 +324,7 @@ def test_existing_outputs(call: Any) -> None:
 def test_the_input_is_never_overwritten(call: Any, tree: dict[str, Any]) -> None:
     status, lines = call("in", "-o", "in/", "--scale", 2, "--overwrite")
     assert status == 1
-    assert "resample: error: in/a.png: the output is the input, which is never overwritten" in lines
+    assert "resample: error: in/a.png: the output is the input, which is never overwritten but by --in-place" in lines
     with Image.open("in/a.png") as kept:
         np.testing.assert_array_equal(np.asarray(kept), tree["a.png"])
 
@@ -346,7 +346,7 @@ def test_nothing_found(call: Any) -> None:
         ("@nothing.txt", "no pictures are named"),
     ):
         status, lines = call(name, "--scale", 2)
-        assert status == batch.NOTHING_FOUND
+        assert status == 3
         assert part in lines[0]
     status, lines = call("@no.txt", "--scale", 2)
     assert (status, lines[0]) == (1, "resample: error: no.txt: cannot be read: No such file or directory")
@@ -361,10 +361,10 @@ def test_warnings_are_of_their_file(call: Any) -> None:
     for name in ("x", "y"):
         frames = [Image.new("L", (9, 9), level) for level in (0, 99)]
         frames[0].save(f"in/{name}.gif", save_all=True, append_images=frames[1:])
-    status, lines = call("in", "-o", "out/{stem}.png", "--scale", 2, "-j", 4)
+    status, lines = call("in", "-o", "out/{stem}.jpg", "--scale", 2, "-j", 4)
     assert status == 0
     assert [line for line in lines if "warning" in line] == [
-        f"resample: warning: in/{name}.gif: has 2 frames, only the first is written" for name in ("x", "y")
+        f"resample: warning: out/{name}.jpg: without 1 of 2 frames, as JPEG holds one" for name in ("x", "y")
     ]
 
 

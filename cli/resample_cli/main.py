@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from typing import NoReturn
 
-from resample_cli.messages import Failure, Skipped, heard, listening, reason, say
-from resample_cli.modes import CONV_TRANSPOSE, PIXEL_SHUFFLE, PIXEL_UNSHUFFLE, SHUFFLES
+from resample.files.failures import Failure, UsageError, heard, listening, reason
+from resample_cli.messages import say
+from resample_cli.modes import CONV_TRANSPOSE, PIXEL_UNSHUFFLE, SHUFFLES
 from resample_cli.parser import Options, parse
+
+INTERRUPTED = 130
 
 
 def run() -> int:
@@ -29,10 +34,28 @@ def run() -> int:
             os.open(os.devnull, os.O_RDWR)
     # One picture leaves little garbage. The searches for it, during the imports and at exit, took 75 of 330 ms.
     gc.disable()
+    status: int | None = None
     try:
-        return main(sys.argv[1:])
+        status = main(sys.argv[1:])
+        return status
     finally:
         gc.freeze()
+        if status in (None, INTERRUPTED):
+            _leave(status)
+
+
+def _leave(status: int | None) -> None:
+    """End at once if threads are at work, for which Python would wait: they leave nothing half done."""
+    if threading.active_count() == 1:
+        return
+    from resample.files import output
+
+    output.abandon()
+    error = sys.exc_info()[1]
+    code = error.code if isinstance(error, SystemExit) else status
+    with contextlib.suppress(OSError, AttributeError, ValueError):
+        sys.stdout.flush()
+    os._exit(code if isinstance(code, int) else 1)
 
 
 def _end(number: int, _: object) -> NoReturn:
@@ -52,43 +75,34 @@ def main(argv: Sequence[str]) -> int:
         if options.mode != CONV_TRANSPOSE:
             # NumPy starts a third faster without the threads of a BLAS that is not called
             os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        with listening():
-            if options.mode not in SHUFFLES and options.are_many:
-                from resample_cli import batch
+        # imported here, because help and usage errors take neither NumPy nor PIL
+        if options.mode in SHUFFLES:
+            return _shuffle(options, started)
+        from resample_cli import batch
 
-                return batch.run(options)
-            with heard("" if len(options.inputs) > 1 else f"{options.input}: ") as found:
-                done = _done(options)
-        for text in found:
-            say(f"warning: {text}")
-        if not options.quiet:
-            say(f"{done}, {options.mode}, {time.perf_counter() - started:.2f} s")
-        return 0
+        return batch.run(options)
     except KeyboardInterrupt:
         say("interrupted")
-        return 130
-    except Skipped as skipped:
-        if not options.quiet:
-            say(f"skipped: {skipped}")
-        return 0
+        return INTERRUPTED
     except Failure as failure:
         say(f"error: {failure}")
-        return failure.status
+        return 2 if isinstance(failure, UsageError) else 1
     except Exception as error:
         say(f"error: {reason(error)}")
         return 1
 
 
-def _done(options: Options) -> str:
-    """Write the output and return the line that tells of it."""
-    # imported here, because help and usage errors take neither NumPy nor PIL
-    if options.mode == PIXEL_UNSHUFFLE:
-        from resample_cli.phases import split as work
-    elif options.mode == PIXEL_SHUFFLE:
-        from resample_cli.phases import join as work
-    else:
-        from resample_cli.transform import transform as work
-    return work(options)
+def _shuffle(options: Options, started: float) -> int:
+    from resample_cli import phases
+
+    work = phases.split if options.mode == PIXEL_UNSHUFFLE else phases.join
+    with listening(), heard("" if len(options.inputs) > 1 else f"{options.input}: ") as warnings:
+        done = work(options)
+    for text in warnings:
+        say(f"warning: {text}")
+    if not options.quiet:
+        say(f"{done}, {options.mode}, {time.perf_counter() - started:.2f} s")
+    return 0
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from resample_cli.formats import EXACT, EXTENSIONS
+from resample.files.formats import EXACT, EXTENSIONS
 from resample_cli.modes import MAX_KERNEL_STRIDE
 
 USAGE = """\

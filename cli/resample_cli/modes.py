@@ -11,9 +11,12 @@ SHUFFLES = (PIXEL_UNSHUFFLE, PIXEL_SHUFFLE)
 KERNELS = ("nearest", "bilinear", "bicubic")
 MAX_KERNEL_STRIDE = 256
 
+_SEVERAL = ("--recursive", "--jobs", "--dry-run", "--fail-fast", "--report", "--resume", "--json", "--in-place")
+
 # Options that go only with some modes.
 MODES_OF = {
-    **dict.fromkeys(("--scale", "--size", "--width", "--height", "--max-side", "--alpha"), MODES),
+    **dict.fromkeys(("--scale", "--size", "--width", "--height", "--max-side", "--min-side", "--alpha"), MODES),
+    **dict.fromkeys(("--fit", "--only", "--linear"), MODES),
     "--align-corners": ALIGNING_MODES,
     "--antialias": ANTIALIASING_MODES,
     "--no-antialias": MODES,
@@ -21,5 +24,5 @@ MODES_OF = {
     **dict.fromkeys(("--dilation", "--groups"), (CONV_TRANSPOSE,)),
     "--factor": (PIXEL_UNSHUFFLE, PIXEL_SHUFFLE),
     "--device": (*MODES, CONV_TRANSPOSE),
-    **dict.fromkeys(("--recursive", "--jobs", "--dry-run", "--fail-fast", "--report"), (*MODES, CONV_TRANSPOSE)),
+    **dict.fromkeys(_SEVERAL, (*MODES, CONV_TRANSPOSE)),
 }

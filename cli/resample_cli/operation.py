@@ -1,63 +1,68 @@
-"""From the size options to the size of the output."""
+"""From options to what is done to a picture."""
 
 from __future__ import annotations
 
-from resample_cli.messages import UsageError
+from typing import Any
+
+from resample.files.failures import UsageError, failing_as
+from resample.transforms import ConvTranspose, Resize, Scale
+from resample_cli.modes import CONV_TRANSPOSE
 from resample_cli.parser import Options
 
-Size = tuple[int, int]
 
-
-def shown(size: Size) -> str:
-    """Return a size as it is written everywhere: 640x424."""
-    return f"{size[0]}x{size[1]}"
-
-
-def check_pixels(size: tuple[float, float], max_pixels: int) -> None:
-    """Refuse an output that is too large.
+def operation(options: Options) -> Resize | Scale | ConvTranspose:
+    """Return the transform that the options ask for.
 
     Raises:
-        UsageError: it has more pixels than --max-pixels.
+        UsageError: the options do not go together.
+        Failure: the weights of a transposed convolution cannot be read.
     """
-    if size[0] * size[1] > max_pixels:
-        raise UsageError(
-            f"an output of {size[0]:.12g}x{size[1]:.12g} has more than {max_pixels} pixels: choose a smaller size "
-            "or raise the limit with --max-pixels"
+    if options.mode == CONV_TRANSPOSE:
+        return _convolution(options)
+    method: dict[str, Any] = {
+        "mode": options.mode,
+        "align_corners": bool(options.align_corners),
+        "antialias": options.antialias,
+        "alpha": options.alpha or "premultiplied",
+        "device": options.device,
+    }
+    # the library's order is vertical first
+    if options.scale:
+        return Scale(options.scale[::-1], **method)
+    try:
+        return Resize(
+            options.size[::-1] if options.size else options.min_side,
+            max_size=options.max_side,
+            fit=options.fit or "fill",
+            only=options.only,
+            background=options.background if options.fit == "pad" else None,
+            **method,
         )
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
-def _in_proportion(side: int, numerator: int, denominator: int) -> int:
-    return max(1, (2 * side * numerator + denominator) // (2 * denominator))
+def _convolution(options: Options) -> ConvTranspose:
+    from resample_cli import weights
 
+    given = {
+        "stride": options.stride,
+        "padding": options.padding,
+        "output_padding": options.output_padding,
+        "dilation": options.dilation,
+    }
+    steps: dict[str, Any] = {name: pair[::-1] for name, pair in given.items() if pair}
+    if options.weights is None:
+        from resample import interpolating_weight
 
-def output_size(options: Options, width: int, height: int) -> Size:
-    """Return (width, height) of the resized output for an upright picture of that size.
-
-    Raises:
-        UsageError: a side would be 0, or there would be more pixels than --max-pixels.
-    """
-    new_width: float
-    new_height: float
-    if options.scale is not None:
-        new_width, new_height = width * options.scale[0], height * options.scale[1]
-    elif options.max_side is not None:
-        longer = max(width, height)
-        new_width = _in_proportion(width, options.max_side, longer)
-        new_height = _in_proportion(height, options.max_side, longer)
+        bias = None
+        weight, matching = interpolating_weight(str(options.kernel), steps["stride"])
+        steps.setdefault("padding", matching)
     else:
-        wanted_width, wanted_height = options.size or (None, None)
-        new_width = wanted_width or _in_proportion(width, wanted_height or 1, height)
-        new_height = wanted_height or _in_proportion(height, wanted_width or 1, width)
-    # before int(), which would not take infinity
-    check_pixels((new_width, new_height), options.max_pixels)
-    size = int(new_width), int(new_height)
-    if min(size) < 1:
-        raise UsageError(f"--scale makes an output of {shown(size)}: both sides must be 1 or more")
-    return size
-
-
-def size_label(options: Options, size: Size) -> str:
-    """Return what the name of the output says about its size: 2x, 2x1.5x (horizontal, vertical) or 640x424."""
-    if options.scale is None:
-        return shown(size)
-    return "".join(f"{factor:.12g}x" for factor in dict.fromkeys(options.scale))
+        weight, bias = weights.load(*options.weights)
+    if options.groups and weight.shape[:2] == (1, 1):
+        raise UsageError(
+            "--groups does not go with --weights of shape (1, 1, kH, kW), which take each channel by itself"
+        )
+    with failing_as("--mode conv-transpose"):
+        return ConvTranspose(weight, bias, groups=options.groups or 1, device=options.device, **steps)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from resample_cli import inputs, names
-from resample_cli.formats import EXACT, EXTENSIONS, extension
+from resample.files import inputs, names
+from resample.files.failures import UsageError
+from resample.files.formats import ANIMATED, EXACT, EXTENSIONS, extension
+from resample.files.inputs import STREAM
+from resample.files.settings import MAX_PIXELS, METADATA, ON_EXISTS, Settings
 from resample_cli.manual import DESCRIPTION, EPILOG, USAGE
-from resample_cli.messages import UsageError
 from resample_cli.modes import (
     ALIGNING_MODES,
     ANTIALIASING_MODES,
@@ -26,9 +27,6 @@ from resample_cli.modes import (
     PIXEL_UNSHUFFLE,
     SHUFFLES,
 )
-
-# A 100-megapixel photograph can be doubled. Pillow then holds 2 GB of pixels.
-MAX_PIXELS = 500_000_000
 
 
 class Options(argparse.Namespace):
@@ -44,6 +42,10 @@ class Options(argparse.Namespace):
     width: int | None
     height: int | None
     max_side: int | None
+    min_side: int | None
+    fit: str | None
+    only: str | None
+    linear: bool
     mode: str
     align_corners: bool | None
     antialias: bool | None
@@ -57,15 +59,40 @@ class Options(argparse.Namespace):
     groups: int | None
     factor: int | None
     device: str | None
+    format: str | None
     quality: int | None
+    png_level: int
+    metadata: str
+    orient: str
+    frames: str
+    background: str | None
+    in_place: bool
     on_exists: str
     recursive: bool
     jobs: int | None
     dry_run: bool
     fail_fast: bool
     report: str | None
+    resume: str | None
+    json: bool
     quiet: bool
     max_pixels: int
+
+    @property
+    def settings(self) -> Settings:
+        """How files are read and written."""
+        return Settings(
+            on_exists="overwrite" if self.in_place else self.on_exists,
+            quality=self.quality,
+            png_level=self.png_level,
+            metadata=self.metadata,
+            orient=self.orient,
+            frames=self.frames,
+            background=self.background,
+            max_pixels=self.max_pixels,
+            make_folders=self.makes_folders,
+            in_place=self.in_place,
+        )
 
     @property
     def overwrite(self) -> bool:
@@ -73,7 +100,7 @@ class Options(argparse.Namespace):
 
     @property
     def output_is_folder(self) -> bool:
-        return self.output is not None and (self.output.endswith(("/", os.sep)) or os.path.isdir(self.output))
+        return self.output is not None and self.output != STREAM and names.is_folder(self.output)
 
     @property
     def makes_folders(self) -> bool:
@@ -83,7 +110,7 @@ class Options(argparse.Namespace):
     @property
     def are_many(self) -> bool:
         """Whether outputs are told of one by one, as there may be several."""
-        return inputs.are_many(self.inputs) or self.makes_folders or self.dry_run or self.report is not None
+        return inputs.are_many(self.inputs) or self.makes_folders or self.dry_run
 
     @property
     def input(self) -> str:
@@ -102,6 +129,25 @@ class _Version(argparse.Action):
         from resample import __version__
 
         print(f"resample {__version__}")
+        parser.exit()
+
+
+class _Completion(argparse.Action):
+    """Print what makes a shell complete the options."""
+
+    def __call__(self, parser: argparse.ArgumentParser, _: Any, shell: Any, *__: Any) -> NoReturn:
+        try:
+            import shtab
+        except ImportError:
+            raise UsageError(
+                "--print-completion takes the package shtab: pip install 'resample-images[completion]'"
+            ) from None
+        for action in parser._actions:
+            if isinstance(action.type, _OneOf):
+                action.choices = action.type.allowed
+            elif action.dest in ("inputs", "output", "report", "resume", "weights"):
+                action.complete = shtab.FILE  # type: ignore[attr-defined]
+        print(shtab.complete(parser, shell))
         parser.exit()
 
 
@@ -149,11 +195,14 @@ def _weights(text: str) -> tuple[str, str | None]:
     return match[1], match[2]
 
 
-def _quality(text: str) -> int:
-    value = int(text) if re.fullmatch("[0-9]{1,3}", text) else 0
-    if not 1 <= value <= 100:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 100")
-    return value
+def _from_to(least: int, most: int) -> Any:
+    def check(text: str) -> int:
+        value = int(text) if re.fullmatch("[0-9]{1,3}", text) else -1
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
+        return value
+
+    return check
 
 
 def _size(text: str) -> tuple[int | None, int | None]:
@@ -164,13 +213,32 @@ def _size(text: str) -> tuple[int | None, int | None]:
     return _whole(width) if width else None, _whole(height) if height else None
 
 
-def _one_of(*allowed: str) -> Any:
-    def check(text: str) -> str:
-        if text not in allowed:
-            raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(allowed)}")
+class _OneOf:
+    def __init__(self, *allowed: str) -> None:
+        self.allowed = allowed
+
+    def __call__(self, text: str) -> str:
+        if text not in self.allowed:
+            raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(self.allowed)}")
         return text
 
-    return check
+
+def _format(text: str) -> str:
+    ending = f".{text.lower().removeprefix('.')}"
+    if ending not in EXTENSIONS:
+        allowed = " ".join(known.removeprefix(".") for known in EXTENSIONS)
+        raise argparse.ArgumentTypeError(f"{text!r} is not one of {allowed}")
+    return EXTENSIONS[ending]
+
+
+def _colour(text: str) -> str:
+    from PIL import ImageColor
+
+    try:
+        ImageColor.getrgb(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a colour such as white, #fff or #ffffff80") from None
+    return text
 
 
 def _device(text: str) -> str:
@@ -180,13 +248,15 @@ def _device(text: str) -> str:
 
 
 def _output(text: str) -> str:
+    if text == STREAM:
+        return text
     if names.is_template(text):
         try:
             names.check_template(text)
         except UsageError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
         return text
-    if extension(text) not in EXTENSIONS and not text.endswith(("/", os.sep)) and not os.path.isdir(text):
+    if extension(text) not in EXTENSIONS and not names.is_folder(text):
         raise argparse.ArgumentTypeError(
             f"{text!r} does not end in one of {' '.join(EXTENSIONS)}, nor in / as the name of a new folder must"
         )
@@ -207,14 +277,15 @@ def _build() -> _Parser:
         "inputs",
         metavar="INPUT",
         nargs="+",
-        help="pictures: files, folders, quoted patterns, @list.txt; for pixel-shuffle, the phases in their order",
+        help="files, folders, quoted patterns, @list.txt, - (stdin); for pixel-shuffle, the phases in order",
     )
     add(
         "-o",
         "--output",
         metavar="FILE|DIR|TEMPLATE",
         type=_output,
-        help=f"where to write (default: beside the input); a template has {' '.join(f'{{{f}}}' for f in names.FIELDS)}",
+        help="where to write (default: beside the input; - is stdout); a template has "
+        + " ".join(f"{{{f}}}" for f in names.FIELDS),
     )
     new_size = parser.add_argument_group("new size, one of")
     add = new_size.add_argument
@@ -223,11 +294,22 @@ def _build() -> _Parser:
     add("--width", metavar="W", type=_whole, help="in proportion, or exact together with --height")
     add("--height", metavar="H", type=_whole, help="in proportion, or exact together with --width")
     add("--max-side", metavar="N", type=_whole, help="the longer side becomes N, larger or smaller, in proportion")
+    add("--min-side", metavar="N", type=_whole, help="the shorter side becomes N; with --max-side, less if need be")
+    add(
+        "--fit",
+        metavar="HOW",
+        type=_OneOf("fill", "inside", "cover", "pad"),
+        help="for WIDTHxHEIGHT: fill (default) stretches; in proportion, inside is at most that large, cover fills it "
+        "and is cut, pad is inside and filled up with --background",
+    )
+    add(
+        "--only", metavar="WHAT", type=_OneOf("shrink", "enlarge"), help="pictures for which it is not stay as they are"
+    )
     method = parser.add_argument_group("method")
     add = method.add_argument
     add(
         "--mode",
-        type=_one_of(*MODES, *LAYER_MODES),
+        type=_OneOf(*MODES, *LAYER_MODES),
         default="bilinear",
         help=f"{', '.join(MODES)} (default: bilinear); or, without a new size, {', '.join(LAYER_MODES)}",
     )
@@ -246,13 +328,14 @@ def _build() -> _Parser:
     add(
         "--alpha",
         metavar="HOW",
-        type=_one_of("premultiplied", "straight"),
+        type=_OneOf("premultiplied", "straight"),
         help="premultiplied (default): colours weighted by alpha, no dark fringes; straight: each channel by itself, "
         "as torch does",
     )
+    add("--linear", action="store_true", help="compute in linear light, for pictures whose values are sRGB's")
     layer = parser.add_argument_group("transposed convolution; a pair is HORIZONTAL,VERTICAL, one number is for both")
     add = layer.add_argument
-    add("--kernel", metavar="K", type=_one_of(*KERNELS), help=f"weights that interpolate: {', '.join(KERNELS)}")
+    add("--kernel", metavar="K", type=_OneOf(*KERNELS), help=f"weights that interpolate: {', '.join(KERNELS)}")
     add("--weights", metavar="FILE[:NAME]", type=_weights, help="weights from a .safetensors or .npy file")
     add("--stride", metavar="N[,N]", type=_pair(1), help="distance between the outputs of neighbours (default: 1)")
     add("--padding", metavar="N[,N]", type=_pair(0), help="cut off so many outputs at all edges (default: 0)")
@@ -267,22 +350,63 @@ def _build() -> _Parser:
         "--jobs",
         metavar="N",
         type=_whole,
-        help="how many at a time, a thread each (default: 1; on a GPU the CPUs)",
+        help="how many at a time, a thread each (default: as many as CPUs)",
     )
     add("--dry-run", action="store_true", help="tell what would be written, and write nothing")
     add("--fail-fast", action="store_true", help="begin no more pictures after one that failed")
+    add("--resume", metavar="LEDGER", help="note in this file what was done, and do only what it has not")
     add("--report", metavar="FILE", help="write what became of each input to a file of JSON lines")
+    add("--json", action="store_true", help="write the same to stdout")
     add("-q", "--quiet", action="store_true", help="tell only of warnings and errors")
     shuffle = parser.add_argument_group("pixel-unshuffle, pixel-shuffle")
     shuffle.add_argument("--factor", metavar="R", type=_whole, help="R * R phases (pixel-shuffle can count them)")
+    files = parser.add_argument_group("output")
+    add = files.add_argument
+    add(
+        "--format",
+        metavar="F",
+        type=_format,
+        help="jpg, png, ...: of outputs whose name is made (default: the input's)",
+    )
+    add(
+        "--quality",
+        metavar="Q",
+        type=_from_to(1, 100),
+        help="1-100, for JPEG, WebP and AVIF (default: that of a JPEG input, else 90)",
+    )
+    add("--png-level", metavar="L", type=_from_to(0, 9), default=4, help="0-9, compression of PNG (default: 4)")
+    add(
+        "--metadata",
+        metavar="WHAT",
+        type=_OneOf(*METADATA),
+        default="keep",
+        help="of EXIF, XMP, comments: keep (default), no-gps (no places) or strip (colour profile and resolution stay)",
+    )
+    add(
+        "--orient",
+        metavar="HOW",
+        type=_OneOf("apply", "keep"),
+        default="apply",
+        help="apply (default) turns the pixels as EXIF says; keep leaves both",
+    )
+    add(
+        "--frames",
+        metavar="WHICH",
+        type=_OneOf("all", "first"),
+        default="all",
+        help=f"of animations and pages: all (default), to {', '.join(ANIMATED)}, or the first",
+    )
+    add(
+        "--background", metavar="COLOUR", type=_colour, help="behind alpha where the format has none, and for --fit pad"
+    )
+    add("--in-place", action="store_true", help="replace the inputs, each at once and whole")
     rest = parser.add_argument_group("other")
     add = rest.add_argument
     add("--device", metavar="D", type=_device, help="cuda or cuda:N computes on that GPU (default: cpu)")
-    add("--quality", metavar="Q", type=_quality, help="1-100, for JPEG, WebP and AVIF (default: 90)")
     add(
         "--on-exists",
         metavar="DO",
-        type=_one_of("error", "skip", "overwrite", "rename"),
+        type=_OneOf(*ON_EXISTS),
         help="error (default for one file), skip (default for several), overwrite or rename: for existing outputs",
     )
     add("--overwrite", dest="on_exists", action="store_const", const="overwrite", help="the same as that")
@@ -292,6 +416,13 @@ def _build() -> _Parser:
         type=_whole,
         default=MAX_PIXELS,
         help="refuse pictures, read or written, of more pixels (default: %(default)s, 2 GB in memory)",
+    )
+    add(
+        "--print-completion",
+        metavar="SHELL",
+        action=_Completion,
+        type=_OneOf("bash", "zsh", "tcsh"),
+        help="print what makes bash, zsh or tcsh complete options, and stop",
     )
     add("--version", action=_Version, nargs=0, help="print the version and stop")
     return parser
@@ -308,6 +439,7 @@ def parse(argv: Sequence[str]) -> Options:
     if options.on_exists is None:
         options.on_exists = "skip" if options.mode not in SHUFFLES and inputs.are_many(options.inputs) else "error"
     _check_modes(options)
+    _check_output(options)
     if options.mode in MODES:
         _check_resizing(options)
     elif options.mode == CONV_TRANSPOSE:
@@ -327,15 +459,44 @@ def _check_modes(options: Options) -> None:
         raise UsageError(f"--mode {options.mode} takes one INPUT, got {' and '.join(options.inputs)}")
 
 
+def _check_output(options: Options) -> None:
+    name = options.output
+    if name and inputs.are_many(options.inputs) and not options.makes_folders and options.mode not in SHUFFLES:
+        raise UsageError(
+            f"--output {name} is one file, but there may be several INPUTs: name a folder, as {name}/ is, or a "
+            "template such as '{dir}/{stem}-small{ext}'"
+        )
+    if STREAM in options.inputs and (len(options.inputs) > 1 or options.makes_folders or options.dry_run):
+        raise UsageError(f"INPUT {STREAM}, stdin, goes alone, to one file or to stdout")
+    if name == STREAM and options.json:
+        raise UsageError("--json writes to stdout, where --output - writes the picture")
+    if options.resume and STREAM in (*options.inputs, name):
+        raise UsageError("--resume goes with files, not stdin and stdout")
+    for option, given in (("--output", name), ("--format", options.format)):
+        if given and options.in_place:
+            raise UsageError(f"--in-place does not go with {option}")
+    if options.in_place and (STREAM in options.inputs or options.on_exists == "rename"):
+        raise UsageError("--in-place goes with files, which it replaces")
+    ending = extension(name) if name else ""
+    if options.format and ending in EXTENSIONS and EXTENSIONS[ending] != options.format:
+        raise UsageError(f"--format {options.format} does not go with --output {name}")
+
+
 def _check_resizing(options: Options) -> None:
     sides = ("--width/--height", options.width or options.height)
-    ways = (("--scale", options.scale), ("--size", options.size), sides, ("--max-side", options.max_side))
+    longest = "--max-side" if options.max_side or not options.min_side else "--min-side"
+    edges = (longest, options.max_side or options.min_side)
+    ways = (("--scale", options.scale), ("--size", options.size), sides, edges)
     given = [name for name, value in ways if value is not None]
     if len(given) != 1:
         found = f"not {' and '.join(given)} together" if given else "none is given"
-        raise UsageError(f"the new size takes one of --scale, --size, --width/--height, --max-side: {found}")
+        raise UsageError(f"the new size takes one of --scale, --size, --width/--height, --max-side/--min-side: {found}")
     if options.size is None and (options.width or options.height):
         options.size = options.width, options.height
+    if options.fit and (options.size is None or None in options.size):
+        raise UsageError("--fit goes with a WIDTH and a HEIGHT")
+    if options.only and options.scale:
+        raise UsageError("--only does not go with --scale, which is the same for all")
     if options.antialias is False and options.mode == "lanczos":
         raise UsageError("--no-antialias does not go with --mode lanczos, which always has it")
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from resample_cli.formats import extension
-from resample_cli.inputs import check_source
-from resample_cli.messages import Failure, failing_as
+from resample.files.failures import Failure, failing_as
+from resample.files.formats import extension
+from resample.files.inputs import check_source
 
 Floats = npt.NDArray[np.float64]
 

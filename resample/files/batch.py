@@ -1,263 +1,266 @@
-"""Many pictures, side by side: one that fails does not stop the others, and all are told of in the end."""
+"""Many pictures, side by side: one that fails does not stop the others, and each is told of."""
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import threading
-import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor, wait
 
-from resample_cli import inputs, names, output
-from resample_cli.claims import Claims
-from resample_cli.geometry import Size
-from resample_cli.inputs import Found, Nothing
-from resample_cli.messages import Failure, Skipped, UsageError, failing_as, heard, reason, say
-from resample_cli.parser import Options
-from resample_cli.transform import Made, Operation, foresee, make, operation_of
+from resample.files import formats, inputs, names, output, reading
+from resample.files.claims import Claims
+from resample.files.failures import Failure, Skipped, heard, listening
+from resample.files.inputs import STREAM, Found
+from resample.files.job import Job, Record, Transform, failed, output_size, run
+from resample.files.ledger import Ledger
+from resample.files.names import Look
+from resample.files.settings import Settings
+from resample.threads import usable_cpus
 
-NOTHING_FOUND = 3
+# jobs that wait in an executor whose number of workers is not known
+_WAITING = 64
 
-
-class Record(NamedTuple):
-    """What became of one input."""
-
-    path: str
-    status: str
-    """done, planned (--dry-run), skipped or failed"""
-    made: Made | None
-    text: str
-    """Why it was skipped or failed."""
-    warnings: list[str]
-    seconds: float
-
-    def line(self) -> str:
-        if self.status in ("done", "planned"):
-            return f"{'would write: ' if self.status == 'planned' else ''}{self.made}"
-        return f"{self.status}: {self.text}"
-
-    def as_dict(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"input": self.path, "status": self.status, "seconds": round(self.seconds, 6)}
-        if self.made:
-            found |= {
-                "size": list(self.made.size),
-                "output": self.made.output,
-                "output_size": list(self.made.output_size),
-            }
-        if self.text:
-            found["reason"] = self.text
-        if self.warnings:
-            found["warnings"] = self.warnings
-        return found
+# seconds for which jobs that were begun are waited for when a run is broken off
+_PATIENCE = 0.3
 
 
-def run(options: Options) -> int:
-    """Make the outputs of all inputs, and return the exit status.
+class Plan:
+    """From inputs, taken in their order, to jobs: what is made of each, under which name.
 
-    Raises:
-        Failure: the report cannot be written, or there is no such device.
-        UsageError: the inputs cannot all have the output that is named.
-        KeyboardInterrupt: the user stopped it; what was begun has been finished or left no trace.
+    Args:
+        transform: what is done to each picture.
+        target: the name of the one output, a folder that ends in / or exists, a template, `-` for stdout, or None for
+            names beside the inputs.
+        settings: how files are read and written.
+        file_format: of the outputs, or None for what their names or their inputs say.
+        read: files besides the inputs that the run reads, which no output replaces.
+        ledger: of what earlier runs did.
     """
-    found = list(inputs.found(options.inputs, options.recursive, options.output))
-    if all(isinstance(each, Nothing) for each in found):
-        for each in found:
-            say(f"error: {each}")
-        if not found:
-            say("error: no pictures are named")
-        return NOTHING_FOUND
-    _check_output(options)
-    _check_device(options.device)
-    operation = operation_of(options)
-    read = [each.path for each in found if isinstance(each, Found)] + inputs.lists(options.inputs)
-    read += [options.weights[0]] if options.weights else []
-    told = _Told(options, _Report(options, read))
-    records = _Records(options, operation, Claims(read, rename=options.on_exists == "rename"), found)
-    try:
-        for record in records:
-            told.add(record)
-    except BaseException:
-        # what was finished meanwhile, too, has been written
-        for record in records.late():
-            told.add(record)
-        raise
-    finally:
-        told.end()
-    return 1 if told.failures or told.report.failed else 0
+
+    def __init__(
+        self,
+        transform: Transform,
+        target: str | None,
+        settings: Settings,
+        found: Iterable[Found | Failure],
+        *,
+        file_format: str | None = None,
+        read: Sequence[str] = (),
+        ledger: Ledger | None = None,
+        threads: int | None = None,
+    ) -> None:
+        self.transform, self.target, self.settings, self.file_format = transform, target, settings, file_format
+        self.found = list(found)
+        self.ledger, self.threads = ledger, threads
+        pictures = [each.path for each in self.found if isinstance(each, Found)]
+        self.claims = Claims([*pictures, *read], rename=settings.on_exists == "rename")
+
+    def jobs(self) -> Iterator[Job | Record]:
+        """Give a job for each input, or the record of one that is not to be made."""
+        for number, each in enumerate(self.found, 1):
+            if isinstance(each, Failure):
+                yield Record(str(each), "failed", reason=str(each))
+                continue
+            try:
+                yield self._job(number, each)
+            except Exception as error:
+                yield failed(each.path, error)
+
+    def foreseen(self) -> Iterator[Record]:
+        """Give for each input what its job would do, as far as its header tells."""
+        for job in self.jobs():
+            if isinstance(job, Record):
+                yield job
+                continue
+            try:
+                with listening(), heard(f"{job.path}: ") as warnings:
+                    look = self._look(job.path)
+                    formats.check(job.file_format or look.file_format, look.output_size, self.settings.quality)
+                    record = Record(job.path, "planned", look.size, job.output, look.output_size)
+                yield record._replace(warnings=tuple(warnings))
+            except Exception as error:
+                yield failed(job.path, error)
+
+    def _look(self, path: str) -> Look:
+        with reading.opened(path, self.settings) as opened:
+            return Look(opened.size, output_size(self.transform, opened), opened.file_format)
+
+    def _job(self, number: int, each: Found) -> Job:
+        path, settings = each.path, self.settings
+        if path == STREAM or self.target == STREAM:
+            file_format = self.file_format or (formats.of(self.target) if self.target not in (None, STREAM) else None)
+            if self.target not in (None, STREAM):
+                output.check_target(str(self.target), path, settings)
+            return Job(path, self.target or STREAM, file_format, self.transform, settings, self.threads)
+        if settings.in_place:
+            # not the link that may be its name
+            name, file_format = os.path.realpath(path), None
+        else:
+            name = self.claims.claim(self._name(number, each), path)
+            file_format = formats.of(name)
+        if self.ledger:
+            if self.ledger.has(path, name):
+                raise Skipped(f"{name}: done before")
+            if self.ledger.made(path, name):
+                settings = settings._replace(on_exists="overwrite")
+        output.check_target(name, path, settings)
+        if self.ledger and settings.in_place:
+            self.ledger.begin(path, name)
+        return Job(path, name, file_format, self.transform, settings, self.threads)
+
+    def _name(self, number: int, each: Found) -> str:
+        seen: list[Look] = []
+
+        def look() -> Look:
+            if not seen:
+                seen.append(self._look(each.path))
+            return seen[0]
+
+        target = self.target
+        if target is None:
+            return names.beside(each.path, self.transform, look, self.file_format)
+        if names.is_template(target):
+            return names.filled(target, each, self.transform, look, number, self.file_format)
+        if names.is_folder(target):
+            return names.in_folder(target, each, look, self.file_format)
+        return target
 
 
-class _Told:
-    """What the user is told: of each input as it is done, and of all failures at the end."""
+class Records:
+    """The records of all inputs of a plan, in their order, as they are made.
 
-    def __init__(self, options: Options, report: _Report) -> None:
-        self.options, self.report = options, report
-        self.counts = dict.fromkeys(("done", "planned", "skipped", "failed"), 0)
-        self.failures: list[str] = []
-        self.started = time.perf_counter()
+    Args:
+        plan: what is to be made.
+        jobs: how many at a time, a thread each, where no executor is given.
+        executor: runs the jobs; the caller's own, so it is not shut down.
+        fail_fast: whether no more are begun after one that failed.
+    """
 
-    def add(self, record: Record) -> None:
-        self.counts[record.status] += 1
-        for text in record.warnings:
-            say(f"warning: {text}")
-        if record.status == "failed":
-            self.failures.append(record.text)
-        elif not self.options.quiet:
-            say(record.line())
-        self.report.add(record)
-
-    def end(self) -> None:
-        self.report.close()
-        for text in self.failures:
-            say(f"error: {text}")
-        counts = ", ".join(f"{count} {status}" for status, count in self.counts.items() if count)
-        if counts and (self.failures or not self.options.quiet):
-            say(f"{counts}, {self.options.mode}, {time.perf_counter() - self.started:.2f} s")
-
-
-class _Report:
-    """A file with a line of JSON for each record, or nothing if none is asked for."""
-
-    def __init__(self, options: Options, read: list[str]) -> None:
-        self.path, self.failed = options.report, False
-        self.file: Any = None
-        if self.path is None:
-            return
-        if any(_are_one_file(self.path, path) for path in read):
-            raise UsageError(f"--report {self.path} is a file that is read, which is never overwritten")
-        with failing_as(f"{self.path}: cannot be written"):
-            # without a buffer, so that a run that is stopped has told of what it did
-            self.file = open(self.path, "wb" if options.overwrite else "xb", buffering=0)  # noqa: SIM115
-
-    def add(self, record: Record) -> None:
-        if self.file:
-            self._attempt(partial(self.file.write, json.dumps(record.as_dict()).encode() + b"\n"))
-
-    def close(self) -> None:
-        if self.file:
-            self._attempt(self.file.close)
-
-    def _attempt(self, write: Callable[[], object]) -> None:
-        try:
-            write()
-        except OSError as error:
-            # the pictures matter more
-            say(f"error: {self.path}: cannot be written: {reason(error)}")
-            with contextlib.suppress(OSError):
-                self.file.close()
-            self.file, self.failed = None, True
-
-
-def _are_one_file(one: str, other: str) -> bool:
-    return os.path.exists(one) and os.path.exists(other) and os.path.samefile(one, other)
-
-
-def _check_output(options: Options) -> None:
-    name = options.output
-    if name and inputs.are_many(options.inputs) and not options.makes_folders:
-        raise UsageError(
-            f"--output {name} is one file, but there may be several INPUTs: name a folder, as {name}/ is, or a "
-            "template such as '{dir}/{stem}-small{ext}'"
-        )
-
-
-def _check_device(device: str | None) -> None:
-    if device in (None, "cpu"):
-        return
-    from resample import devices
-
-    with failing_as(f"--device {device}"):
-        devices.check(str(device))
-
-
-class _Records:
-    """The records of all inputs, in their order."""
-
-    def __init__(self, options: Options, operation: Operation, claims: Claims, found: list[Found | Failure]) -> None:
-        self.options, self.operation, self.claims = options, operation, claims
-        self.tasks = enumerate(found, 1)
-        # on a GPU some pictures are decoded and encoded while others are there
-        several = options.device not in (None, "cpu")
-        self.jobs = min(options.jobs or (output.usable_cpus() if several else 1), len(found))
-        self.waiting: deque[Future[Record]] = deque()
+    def __init__(self, plan: Plan, *, jobs: int = 1, executor: Executor | None = None, fail_fast: bool = False) -> None:
+        self.plan, self.fail_fast = plan, fail_fast
+        self.executor = executor or ThreadPoolExecutor(min(jobs, len(plan.found) or 1))
+        self.is_ours, self.most = executor is None, 2 * jobs if executor is None else _WAITING
+        self.waiting: deque[tuple[Job | Record, Future[Record]]] = deque()
         self.stopped = threading.Event()
 
     def __iter__(self) -> Iterator[Record]:
-        if self.jobs == 1:
-            for number, each in self.tasks:
-                if not self.stopped.is_set():
-                    yield self._record(number, each)
-            return
-        from resample import set_num_threads
-
-        set_num_threads(1)
-        pool = ThreadPoolExecutor(self.jobs)
+        jobs = self.plan.jobs()
         try:
-            while True:
-                while len(self.waiting) < 2 * self.jobs and (task := self._next_task()):
-                    self.waiting.append(pool.submit(self._record, *task))
-                while self.waiting and self.waiting[0].cancelled():
+            with listening():
+                while True:
+                    while len(self.waiting) < self.most and not self.stopped.is_set() and (job := next(jobs, None)):
+                        self.waiting.append((job, self._submitted(job)))
+                    if not self.waiting:
+                        return
+                    job, future = self.waiting[0]
+                    record = self._record(job, future)
                     self.waiting.popleft()
-                if not self.waiting:
-                    return
-                self.waiting[0].result()
-                yield self.waiting.popleft().result()
-                if self.stopped.is_set():
-                    for future in self.waiting:
-                        future.cancel()
+                    if record:
+                        yield record
+                    if self.stopped.is_set():
+                        self._cancel()
         finally:
             self.stopped.set()
-            pool.shutdown(cancel_futures=True)
-
-    def _next_task(self) -> tuple[int, Found | Failure] | None:
-        return None if self.stopped.is_set() else next(self.tasks, None)
+            self._cancel()
+            if self.is_ours:
+                self.executor.shutdown(wait=False)
 
     def late(self) -> list[Record]:
-        """Return the records of inputs that were done when the iteration was broken off."""
-        return [future.result() for future in self.waiting if future.done() and not future.cancelled()]
+        """Return the records of jobs that are done, or soon will be, after the iteration was broken off."""
+        wait([future for _, future in self.waiting], timeout=_PATIENCE)
+        found = [self._record(job, future) for job, future in self.waiting if future.done()]
+        return [record for record in found if record]
 
-    def _record(self, number: int, each: Found | Failure) -> Record:
+    def _cancel(self) -> None:
+        for _, future in self.waiting:
+            future.cancel()
+
+    def _submitted(self, job: Job | Record) -> Future[Record]:
+        if isinstance(job, Job):
+            try:
+                # where threads are ours, lines of the ledger do not wait for the records before
+                return self.executor.submit(self._run if self.is_ours else run, job)
+            except Exception as error:
+                job = failed(job.path, error)
+        future: Future[Record] = Future()
+        future.set_result(self._noted(job, job))
+        return future
+
+    def _run(self, job: Job) -> Record:
+        if self.stopped.is_set():
+            raise CancelledError
+        return self._noted(job, run(job))
+
+    def _record(self, job: Job | Record, future: Future[Record]) -> Record | None:
+        """Return the record of a job, or None if it was not begun."""
+        if future.cancelled():
+            return None
         try:
-            record = _record(self.options, self.operation, self.claims, number, each)
-        finally:
-            self.claims.settle(number)
-        if self.options.fail_fast and record.status == "failed":
+            record = future.result()
+        except CancelledError:
+            return None
+        except Exception as error:
+            # a worker that died, say
+            record = failed(job.path, error)
+        return record if self.is_ours else self._noted(job, record)
+
+    def _noted(self, job: Job | Record, record: Record) -> Record:
+        if record.status == "done" and isinstance(job, Job) and self.plan.ledger:
+            self.plan.ledger.end(job.path, job.output)
+        if record.status == "failed" and self.fail_fast:
             self.stopped.set()
         return record
 
 
-def _record(options: Options, operation: Operation, claims: Claims, number: int, each: Found | Failure) -> Record:
-    if isinstance(each, Failure):
-        return Record(str(each), "failed", None, str(each), [], 0.0)
-    started = time.perf_counter()
-    made, text = None, ""
+def resize_folder(
+    src: str | os.PathLike[str],
+    dst: str | os.PathLike[str],
+    transform: Transform,
+    *,
+    recursive: bool = True,
+    jobs: int | None = None,
+    executor: Executor | None = None,
+    settings: Settings | None = None,
+) -> list[Record]:
+    """Write what a transform makes of each picture in a folder to another folder, and return what became of each.
 
-    def naming(size: Size, own_format: str | None) -> str:
-        label = operation.label(size)
-        if options.output is None:
-            name = output.default_path(each.path, label, own_format)
-        elif names.is_template(options.output):
-            name = names.filled(options.output, each, size, label, options.mode, number, own_format)
-        elif options.output_is_folder:
-            name = names.in_folder(options.output, each, own_format)
-        else:
-            name = options.output
-        return claims.claim(name, number, each.path)
+    Pictures are known by their extensions. Each output has the name of its input, and the folders of `dst` are those of
+    `src`. Outputs appear whole or not at all. What exists is skipped, unless `settings` say otherwise, so that the same
+    call again does what is left.
 
-    with heard(f"{each.path}: ") as warnings:
-        try:
-            made = (foresee if options.dry_run else make)(options, operation, each.path, naming)
-            status = "planned" if options.dry_run else "done"
-        except Failure as failure:
-            status, text = "skipped" if isinstance(failure, Skipped) else "failed", str(failure)
-            if isinstance(failure, UsageError) and each.path not in text:
-                text = f"{each.path}: {text}"
-        except Exception as error:
-            status, text = "failed", f"{each.path}: {reason(error)}"
-    if status == "skipped":
-        warnings = []
-    return Record(each.path, status, made, text, warnings, time.perf_counter() - started)
+    Args:
+        src: the folder of the inputs.
+        dst: the folder of the outputs, made where there is none.
+        transform: what is done to each picture: one of `resample.transforms`, or any callable from picture to picture
+            with a method `output_size`, from the (height, width) of the one to that of the other.
+        recursive: whether the folders in `src` count too.
+        jobs: how many at a time, a thread each; None is one for each CPU.
+        executor: any `concurrent.futures.Executor` that runs the jobs instead, such as a ProcessPoolExecutor or that
+            of a Dask client; `jobs` is not used then, and the transform must be one that can be pickled.
+        settings: how files are read and written: a `resample.files.Settings`.
+
+    Returns:
+        A record for each picture, in the order of their names: `status` is "done", "skipped" or "failed", and `reason`
+        says why. A file that cannot be read or written raises nothing.
+
+    Raises:
+        NotADirectoryError: `src` is not a folder.
+        ValueError: jobs is less than 1.
+    """
+    src, dst = os.fspath(src), os.fspath(dst)
+    if not os.path.isdir(src):
+        raise NotADirectoryError(f"src must be a folder, got {src!r}")
+    if jobs is not None and jobs < 1:
+        raise ValueError(f"jobs must be at least 1, got {jobs}")
+    target = os.path.join(dst, "")
+    jobs = jobs or usable_cpus()
+    alone = jobs == 1 and executor is None
+    plan = Plan(
+        transform,
+        target,
+        (settings or Settings(on_exists="skip"))._replace(make_folders=True),
+        [each for each in inputs.found([src], recursive, target) if not isinstance(each, inputs.Nothing)],
+        threads=None if alone else 1,
+    )
+    return list(Records(plan, jobs=jobs, executor=executor))

@@ -1,52 +1,30 @@
-"""Lines for the user, and the errors that become such a line."""
+"""What can go wrong with a file, and what is lost on the way: lines for the user, caught where they arise."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from typing import Any
 
 
 class Failure(Exception):
     """The picture could not be resampled; the text is the line for the user."""
 
-    status = 1
-
 
 class UsageError(Failure):
-    """The command line asks for something that is not allowed."""
-
-    status = 2
+    """What is asked for is not allowed."""
 
 
 class Skipped(Failure):
     """Nothing was done, as was asked for; the text says why."""
 
-    status = 0
-
 
 class Loss(UserWarning):
     """The output lacks something that the input has."""
-
-
-def say(text: str) -> None:
-    """Write one line to stderr; stdout is kept for data.
-
-    Characters that could break the line (a newline or a stray byte in a file name) are written as escapes.
-    """
-    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-    try:
-        if sys.stderr is not None:
-            with _stderr:  # not while it is captured in another thread
-                print(f"resample: {line}", file=sys.stderr, flush=True)
-    except OSError:
-        # closed, full, or a pipe that nobody reads any more: the picture matters more than the line, which Python
-        # would try to write again at its end, and fail
-        sys.stderr = None
 
 
 def warn_of_loss(text: str) -> None:
@@ -57,13 +35,30 @@ def warn_of_loss(text: str) -> None:
 _found: ContextVar[list[str] | None] = ContextVar("_found", default=None)
 
 
+_listening = contextlib.ExitStack()
+_listeners = 0
+_lock = threading.Lock()
+
+
 @contextlib.contextmanager
 def listening() -> Iterator[None]:
-    """Within this, warnings go to the innermost `heard` of the thread that they are raised in."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", UserWarning)
-        warnings.showwarning = _hear  # type: ignore[assignment]
+    """Within this, in any thread, warnings go to the innermost `heard` of the thread that they are raised in."""
+    global _listeners
+    with _lock:
+        if not _listeners:
+            # kept by the process, so the first to come changes it and the last to go puts it back
+            _listening.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("always", UserWarning)
+            shown = warnings.showwarning
+            warnings.showwarning = lambda message, category, *rest: _hear(shown, message, category, *rest)
+        _listeners += 1
+    try:
         yield
+    finally:
+        with _lock:
+            _listeners -= 1
+            if not _listeners:
+                _listening.close()
 
 
 @contextlib.contextmanager
@@ -76,12 +71,15 @@ def heard(about: str) -> Iterator[list[str]]:
     finally:
         _found.reset(token)
         # a library does not say what its warning is about
-        lines[:] = [line.removeprefix("\0") if line.startswith("\0") else f"{about}{line}" for line in lines]
+        told = [line.removeprefix("\0") if line.startswith("\0") else f"{about}{line}" for line in lines]
+        lines[:] = dict.fromkeys(told)
 
 
-def _hear(message: Warning | str, category: type[Warning], *_: object) -> None:
+def _hear(shown: Callable[..., None], message: Warning | str, category: type[Warning], *rest: Any) -> None:
     lines = _found.get()
-    if lines is not None and issubclass(category, UserWarning):
+    if lines is None:
+        shown(message, category, *rest)
+    elif issubclass(category, UserWarning):
         lines.append(f"\0{message}" if category is Loss else str(message))
 
 
@@ -89,17 +87,18 @@ def _hear(message: Warning | str, category: type[Warning], *_: object) -> None:
 def failing_as(text: str) -> Iterator[None]:
     """Turn what the block raises into a Failure that says `text` and the reason.
 
-    Decoders raise almost any class on damaged files, so all of Exception is meant.
+    Decoders raise almost any class on damaged files, so all of Exception is meant but a lack of memory, which may pass.
     """
     try:
         yield
-    except Failure:
+    except (Failure, MemoryError):
         raise
     except Exception as error:
         raise Failure(f"{text}: {reason(error)}") from error
 
 
-_stderr = threading.RLock()
+# held while stderr is another; who writes there meanwhile takes it too
+STDERR = threading.RLock()
 
 
 @contextlib.contextmanager
@@ -110,10 +109,10 @@ def library_messages(file_format: str | None) -> Iterator[list[str]]:
     is one stderr for all threads, so of several files side by side one TIFF file is read or written at a time.
     """
     lines: list[str] = []
-    if file_format != "TIFF" and threading.current_thread() is not threading.main_thread():
+    if file_format != "TIFF":
         yield lines
         return
-    with _stderr:
+    with STDERR:
         yield from _captured(lines)
 
 

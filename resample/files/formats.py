@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from resample_cli.messages import UsageError
+from resample.files.failures import UsageError
 
 EXTENSIONS = {
     ".jpg": "JPEG",
@@ -46,13 +46,18 @@ WIDER = {"1": ("L", "RGB"), "L": ("RGB",), "LA": ("RGBA",), "P": ("RGB",), "RGBX
 # Formats with a quality to choose, and what each holds besides pixels.
 QUALITY = ("JPEG", "WEBP", "AVIF")
 METADATA = {
-    "JPEG": ("icc_profile", "exif", "xmp", "dpi"),
-    "PNG": ("icc_profile", "exif", "xmp", "dpi"),
+    "JPEG": ("icc_profile", "exif", "xmp", "dpi", "comment", "progressive"),
+    "PNG": ("icc_profile", "exif", "xmp", "dpi", "comment", "text"),
     "WEBP": ("icc_profile", "exif", "xmp"),
     "AVIF": ("icc_profile", "exif", "xmp"),
-    "TIFF": ("icc_profile", "exif", "xmp", "dpi", "compression"),
+    "TIFF": ("icc_profile", "exif", "xmp", "dpi", "compression", "comment"),
     "BMP": ("dpi",),
+    "GIF": ("comment",),
+    "JPEG2000": ("comment",),
 }
+
+# Formats of several frames, or pages.
+ANIMATED = ("GIF", "WEBP", "PNG", "TIFF", "AVIF")
 
 LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "GIF": 65535, "AVIF": 32768}
 MOST_PIXELS = {"AVIF": 16384 * 16384}  # with the longest side, what libavif reads back
@@ -62,6 +67,11 @@ def extension(path: str) -> str:
     """Return the extension of a path, in lower case."""
     dot = path.rfind(".")
     return path[dot:].lower() if dot >= 0 else ""
+
+
+def of(path: str) -> str:
+    """Return the format that a path's extension means, which must be one of EXTENSIONS."""
+    return EXTENSIONS[extension(path)]
 
 
 def check(file_format: str, size: tuple[int, int], quality: int | None) -> None:

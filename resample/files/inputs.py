@@ -9,8 +9,11 @@ import stat
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from resample_cli.formats import EXTENSIONS, extension
-from resample_cli.messages import Failure, reason
+from resample.files.failures import Failure, reason
+from resample.files.formats import EXTENSIONS, extension
+
+STREAM = "-"
+"""The name of stdin, as an input, and of stdout, as an output."""
 
 
 class Nothing(Failure):

@@ -1,165 +1,151 @@
-"""One picture to one picture: resizing and transposed convolution."""
+"""One picture to one picture: from its file to the file of its output."""
 
 from __future__ import annotations
 
+import contextlib
+import io
+import math
 import os
+import sys
+import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image
 
-from resample_cli import formats, geometry, output, picture
-from resample_cli.geometry import Size
-from resample_cli.messages import UsageError, failing_as
-from resample_cli.modes import CONV_TRANSPOSE
-from resample_cli.parser import Options
+from resample.files import formats, reading, writing
+from resample.files.failures import Failure, Skipped, UsageError, failing_as, heard, listening, reason
+from resample.files.inputs import STREAM
+from resample.files.reading import Opened
+from resample.files.room import READ, WRITTEN
+from resample.files.room import usual as usual_room
+from resample.files.settings import Settings, Size, shown
+from resample.threads import limited
+
+Transform = Any
+"""What is done to a picture: a callable with a method `output_size`, as those of `resample.transforms` are."""
 
 
-class Operation(NamedTuple):
-    """What is done to a picture; sizes are (width, height)."""
-
-    output_size: Callable[[Size], Size]
-    label: Callable[[Size], str]
-    """What the name of the output says, for the size of the output."""
-    apply: Callable[[Image.Image, Size], Image.Image]
-    verb: str
-
-
-Naming = Callable[[Size, str | None], str]
-"""From the size of an output and the format of its input to its name."""
-
-
-class Made(NamedTuple):
-    """What became, or would become, of a picture; sizes are (width, height)."""
+class Record(NamedTuple):
+    """What became of one input. Sizes are (width, height)."""
 
     path: str
-    size: Size
-    output: str
-    output_size: Size
+    status: str
+    """done, planned (and not written), skipped or failed"""
+    size: Size | None = None
+    output: str | None = None
+    output_size: Size | None = None
+    reason: str = ""
+    """Why it was skipped or failed."""
+    refused: bool = False
+    """Whether it failed because what was asked for is not allowed for this picture."""
+    warnings: tuple[str, ...] = ()
+    seconds: float = 0.0
 
     def __str__(self) -> str:
-        return f"{self.path} {geometry.shown(self.size)} -> {self.output} {geometry.shown(self.output_size)}"
+        if self.size is None or self.output_size is None:
+            return f"{self.status}: {self.reason}"
+        begin = "would write: " if self.status == "planned" else ""
+        return f"{begin}{self.path} {shown(self.size)} -> {self.output} {shown(self.output_size)}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what is known, for a line of JSON."""
+        known = self._asdict() | {"seconds": round(self.seconds, 6)}
+        return {name: value for name, value in known.items() if value not in (None, "", (), False)}
 
 
-def transform(options: Options) -> str:
-    """Make the output file of the one input and return the line that tells of it."""
-    operation, path = operation_of(options), options.input
+class Job(NamedTuple):
+    """A picture that is to be made. It can be sent to another process if the transform can."""
 
-    def name(size: Size, own_format: str | None) -> str:
-        name = options.output or output.default_path(path, operation.label(size), own_format)
-        return output.free(name) if options.on_exists == "rename" else name
-
-    return str(make(options, operation, path, name))
-
-
-def operation_of(options: Options) -> Operation:
-    """Return what is to be done to every picture."""
-    return _convolution(options) if options.mode == CONV_TRANSPOSE else _resizing(options)
+    path: str
+    output: str
+    file_format: str | None
+    """Of the output: Pillow's name, or None for that of the input."""
+    transform: Transform
+    settings: Settings
+    threads: int | None = None
+    """How many threads one operation takes, or None for as many as always."""
 
 
-def make(options: Options, operation: Operation, path: str, naming: Naming) -> Made:
-    """Make the output file of a picture.
+def output_size(transform: Transform, opened: Opened) -> Size:
+    """Return the (width, height) of what a transform makes of a picture.
 
     Raises:
-        Failure: the picture cannot be read or its output not be written.
-        Skipped: the output exists, and that is to be left as it is.
+        UsageError: nothing would be left of it, or there would be more pixels than allowed.
     """
-
-    def target(size: Size, own_format: str | None) -> str:
-        return _target(options, path, naming, size, own_format)
-
-    def plan(old_size: Size, own_format: str | None) -> Size:
-        size = operation.output_size(old_size)
-        geometry.check_pixels(size, options.max_pixels)
-        target(size, own_format)
-        return size
-
-    source = picture.read(path, options.max_pixels, plan)
-    name = target(source.output_size, source.file_format)
-    with failing_as(f"{path}: cannot be {operation.verb}"):
-        result = operation.apply(source.picture, source.output_size)
-    if options.makes_folders:
-        with failing_as(f"{name}: cannot be written"):
-            os.makedirs(os.path.dirname(name) or os.curdir, exist_ok=True)
-    picture.write([result], [name], source.metadata, options.quality, options.on_exists)
-    return Made(path, source.picture.size, name, result.size)
-
-
-def foresee(options: Options, operation: Operation, path: str, naming: Naming) -> Made:
-    """Return what `make` would do, as far as the header of the picture tells."""
-    old_size, own_format = picture.measure(path, options.max_pixels)
-    size = operation.output_size(old_size)
-    geometry.check_pixels(size, options.max_pixels)
-    return Made(path, old_size, _target(options, path, naming, size, own_format), size)
-
-
-def _target(options: Options, path: str, naming: Naming, size: Size, own_format: str | None) -> str:
-    name = naming(size, own_format)
-    formats.check(formats.EXTENSIONS[formats.extension(name)], size, options.quality)
-    output.check_target(name, path, options.on_exists, folder_is_made=options.makes_folders)
-    return name
-
-
-def _resizing(options: Options) -> Operation:
-    def resized(image: Image.Image, size: Size) -> Image.Image:
-        from resample import resize
-
-        result: Image.Image = resize(
-            image,
-            size[::-1] if options.scale is None else None,
-            scale=options.scale and options.scale[::-1],
-            mode=options.mode,
-            align_corners=bool(options.align_corners),
-            antialias=options.antialias,
-            alpha=options.alpha or "premultiplied",
-            device=options.device,
+    most, frames = opened.settings.max_pixels, f" in {opened.count} frames" if opened.count > 1 else ""
+    try:
+        height, width = transform.output_size(opened.size[::-1])
+        # what is cut off has been computed before
+        between = getattr(transform, "resampled_size", transform.output_size)(opened.size[::-1])
+    except ValueError as error:
+        raise UsageError(f"{opened.path}: {error}") from None
+    largest = max((width, height), between[::-1], key=math.prod)
+    if math.prod(largest) * opened.count > most:
+        raise UsageError(
+            f"an output of {shown(largest)}{frames} has more than {most} pixels: choose a smaller size or "
+            "raise the limit with --max-pixels"
         )
-        return result
-
-    return Operation(
-        lambda size: geometry.output_size(options, *size),
-        lambda size: geometry.size_label(options, size),
-        resized,
-        "resized",
-    )
+    return width, height
 
 
-def _convolution(options: Options) -> Operation:
-    from resample import conv_transpose, interpolating_weight
-    from resample.functional import conv_transpose_output_size
-    from resample_cli import weights
-
-    given = {
-        "stride": options.stride,
-        "padding": options.padding,
-        "output_padding": options.output_padding,
-        "dilation": options.dilation,
-    }
-    # the library's order is vertical first
-    steps = {name: pair[::-1] for name, pair in given.items() if pair}
-    bias = None
-    if options.weights:
-        weight, bias = weights.load(*options.weights)
-    else:
-        weight, matching = interpolating_weight(str(options.kernel), steps["stride"])
-        steps.setdefault("padding", matching)
-    if options.groups and weight.shape[:2] == (1, 1):
-        raise UsageError("--groups does not go with weights of shape (1, 1, kH, kW), which take each channel by itself")
-
-    def output_size(size: Size) -> Size:
+def run(job: Job) -> Record:
+    """Make a picture, and return what became of it; whatever is wrong with it is in the record."""
+    started = time.perf_counter()
+    room = usual_room()
+    with listening(), limited(job.threads), heard(f"{job.path}: ") as warnings:
         try:
-            height, width = conv_transpose_output_size(size[::-1], weight.shape[2:], **steps)
-        except RuntimeError:
-            # all else is checked by now
-            raise UsageError(
-                f"--padding leaves nothing of the output for a picture of {geometry.shown(size)}"
-            ) from None
-        return width, height
+            try:
+                record = _made(job, room.taking)
+            except MemoryError:
+                # others may have had it: once more, alone
+                warnings.clear()
+                with room.taking(room.nbytes):
+                    record = _made(job, lambda _: contextlib.nullcontext())
+        except Exception as error:
+            record = failed(job.path, error)
+    if record.status == "skipped":
+        warnings = []
+    return record._replace(warnings=tuple(warnings), seconds=time.perf_counter() - started)
 
-    def convolved(image: Image.Image, _: Size) -> Image.Image:
-        result: Image.Image = conv_transpose(
-            image, weight, bias, groups=options.groups or 1, device=options.device, **steps
-        )
-        return result
 
-    return Operation(output_size, lambda _: CONV_TRANSPOSE, convolved, "convolved")
+def failed(path: str, error: Exception) -> Record:
+    """Return the record of a picture that was not made."""
+    text, refused = reason(error), isinstance(error, UsageError)
+    if not isinstance(error, Failure) or (refused and path not in text):
+        text = f"{path}: {text}"
+    return Record(path, "skipped" if isinstance(error, Skipped) else "failed", reason=text, refused=refused)
+
+
+def _made(job: Job, taking: Callable[[int], contextlib.AbstractContextManager[None]]) -> Record:
+    settings = job.settings
+    with reading.opened(job.path, settings) as opened:
+        size = output_size(job.transform, opened)
+        file_format = job.file_format or opened.file_format
+        formats.check(file_format, size, settings.quality)
+        cost = opened.count * (READ * math.prod(opened.size) + WRITTEN * math.prod(size))
+        with taking(cost):
+            frames, left = [], settings.max_pixels
+            for frame in opened.frames():
+                height, width = job.transform.output_size((frame.height, frame.width))
+                left -= height * width
+                if left < 0:  # pages are of several sizes
+                    raise UsageError(f"{job.path}: its pages would have more than {settings.max_pixels} pixels")
+                with failing_as(f"{job.path}: cannot be resampled"):
+                    frames.append(job.transform(frame))
+            found = opened.metadata(size)
+            if job.output == STREAM:
+                _to_stdout(frames, file_format, found, settings)
+            else:
+                if settings.make_folders:
+                    with failing_as(f"{job.output}: cannot be written"):
+                        os.makedirs(os.path.dirname(job.output) or os.curdir, exist_ok=True)
+                writing.write([frames], [job.output], file_format, found, settings)
+        return Record(job.path, "done", opened.size, job.output, frames[0].size)
+
+
+def _to_stdout(frames: list[Image.Image], file_format: str, found: dict[str, Any], settings: Settings) -> None:
+    with failing_as("stdout: cannot be written"), io.BytesIO() as file:
+        writing.encode(frames, "stdout", file_format, found, settings, file)
+        sys.stdout.buffer.write(file.getbuffer())
+        sys.stdout.buffer.flush()

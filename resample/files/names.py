@@ -5,18 +5,27 @@ from __future__ import annotations
 import os
 import re
 import string
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-from resample_cli import output
-from resample_cli.formats import EXTENSIONS, extension
-from resample_cli.inputs import Found
-from resample_cli.messages import UsageError
+from resample.files import output
+from resample.files.failures import UsageError
+from resample.files.formats import EXTENSIONS, extension
+from resample.files.inputs import Found
+from resample.files.settings import Size, shown
 
+_TEXTS = ("dir", "tree", "stem", "ext", "scale", "mode")
 FIELDS = ("dir", "tree", "stem", "ext", "width", "height", "scale", "mode", "index")
 
 
 def is_template(name: str) -> bool:
     """Return whether a name has fields such as {stem}."""
     return "{" in name or "}" in name
+
+
+def is_folder(name: str) -> bool:
+    """Return whether a name is that of a folder: of one that there is, or by ending in /."""
+    return name.endswith(("/", os.sep)) or os.path.isdir(name)
 
 
 def check_template(template: str) -> None:
@@ -31,39 +40,81 @@ def check_template(template: str) -> None:
         if any(conversion or not re.fullmatch("0?[0-9]{0,2}", spec or "") for _, spec, conversion in fields):
             raise ValueError("fields take a width of at most two digits, as {index:03} does, and nothing else")
         if not unknown:
-            filled(template, Found("dir/stem.png", "dir/stem.png"), (1, 1), "1x1", "nearest", 1, None)
+            template.format(**dict.fromkeys(("width", "height", "index"), 1), **dict.fromkeys(_TEXTS, "text"))
     except (ValueError, IndexError, KeyError) as error:
         raise UsageError(f"{template!r} is not a template: {error}") from None
     if unknown:
         allowed = ", ".join(f"{{{field}}}" for field in FIELDS)
         raise UsageError(f"{template!r} has {{{unknown[0]}}}, which is not one of {allowed}")
+    if re.search(r"\}(.*/)?\.\.(/|$)", template.replace(os.sep, "/")):
+        raise UsageError(f"{template!r} has .. behind a field, and so would leave the folder that the field names")
     ending = extension(template)
     if ending not in EXTENSIONS and not template.endswith("{ext}"):
         raise UsageError(f"{template!r} must end in {{ext}} or one of {' '.join(EXTENSIONS)}")
 
 
-def filled(
-    template: str, source: Found, size: tuple[int, int], label: str, mode: str, index: int, file_format: str | None
-) -> str:
-    """Return the name that a template gives to the output of size (width, height)."""
-    root, ending = os.path.splitext(os.path.basename(source.path))
-    if ending.lower() not in EXTENSIONS:
-        root, ending = root + ending, output.usual_extension(file_format)
-    name = template.format(
-        dir=os.path.dirname(source.path) or os.curdir,
-        tree=os.path.dirname(source.relative) or os.curdir,
-        stem=root,
-        ext=ending,
-        width=size[0],
-        height=size[1],
-        scale=label,
-        mode=mode,
-        index=index,
-    )
-    return os.path.normpath(name)
+class Look(NamedTuple):
+    """What the header of an input tells; sizes are (width, height)."""
+
+    size: Size
+    output_size: Size
+    file_format: str
 
 
-def in_folder(folder: str, source: Found, file_format: str | None) -> str:
+def label(transform: Any, size: Size) -> str:
+    """Return what the name of an output says of how it was made: 2x, 2x1.5x (horizontal, vertical), 640x424, ..."""
+    from resample.transforms import ConvTranspose, Scale  # not at the top, where the command's help would wait for it
+
+    if isinstance(transform, ConvTranspose):
+        return "conv-transpose"
+    if isinstance(transform, Scale):
+        factors = transform.scale if isinstance(transform.scale, tuple) else (transform.scale,)
+        return "".join(f"{factor:.12g}x" for factor in reversed(factors))
+    return shown(size)
+
+
+def ending(path: str, look: Callable[[], Look], file_format: str | None) -> tuple[str, str]:
+    """Return the path without its extension, and the extension of its output.
+
+    Where no format goes by the extension of the input, it stays, and that of its own format is appended.
+    """
+    root, own = os.path.splitext(path)
+    if own.lower() not in EXTENSIONS:
+        return path, output.usual_extension(file_format or look().file_format)
+    if file_format and EXTENSIONS[own.lower()] != file_format:
+        own = output.usual_extension(file_format)
+    return root, own
+
+
+def beside(path: str, transform: Any, look: Callable[[], Look], file_format: str | None) -> str:
+    """Return the name beside the input, as car@2x.jpg for car.jpg."""
+    root, own = ending(path, look, file_format)
+    return f"{root}@{label(transform, look().output_size)}{own}"
+
+
+def in_folder(folder: str, source: Found, look: Callable[[], Look], file_format: str | None) -> str:
     """Return the name of an output in a folder, which has the tree of the inputs."""
-    known = extension(source.relative) in EXTENSIONS
-    return os.path.join(folder, source.relative if known else source.relative + output.usual_extension(file_format))
+    return os.path.join(folder, "".join(ending(source.relative, look, file_format)))
+
+
+def filled(
+    template: str, source: Found, transform: Any, look: Callable[[], Look], index: int, file_format: str | None
+) -> str:
+    """Return the name that a template gives to an output."""
+    root, own = ending(os.path.basename(source.path), look, file_format)
+    found: dict[str, Any] = {
+        "dir": os.path.dirname(source.path) or os.curdir,
+        "tree": os.path.dirname(source.relative) or os.curdir,
+        "stem": root,
+        "ext": own,
+        "mode": getattr(transform, "mode", "conv-transpose"),
+        "index": index,
+    }
+    if set(_fields(template)) & {"width", "height", "scale"}:
+        size = look().output_size
+        found |= {"width": size[0], "height": size[1], "scale": label(transform, size)}
+    return os.path.normpath(template.format(**found))
+
+
+def _fields(template: str) -> list[str]:
+    return [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]

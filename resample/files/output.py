@@ -4,32 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
+from typing import IO
 
-from resample_cli.formats import EXTENSIONS, extension
-from resample_cli.messages import Failure, Skipped
+from resample.files.failures import Failure, Skipped
+from resample.files.formats import EXTENSIONS
+from resample.files.settings import Settings
 
-
-def default_path(source: str, label: str, file_format: str | None) -> str:
-    """Return the path beside the source, as car@2x.jpg for car.jpg.
-
-    Where no format goes by the extension of the source, that of its own format is appended.
-    """
-    root, ending = os.path.splitext(source)
-    if ending.lower() not in EXTENSIONS:
-        root, ending = source, usual_extension(file_format)
-    return f"{root}@{label}{ending}"
+try:
+    import fcntl
+except ImportError:  # Windows, where a file that is open cannot be removed
+    fcntl = None  # type: ignore[assignment]
 
 
 def usual_extension(file_format: str | None) -> str:
     """Return the extension of a format."""
     return next((known for known, name in EXTENSIONS.items() if name == file_format), ".jpg")
-
-
-def usable_cpus() -> int:
-    """Return how many CPUs this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def span(paths: Sequence[str]) -> str:
@@ -49,35 +41,35 @@ def free(path: str) -> str:
     return next((name for name in numbered(path) if not os.path.lexists(name)), path)
 
 
-def check_target(path: str, source: str, on_exists: str, *, folder_is_made: bool = False) -> None:
-    """Refuse an output that may not be written; `on_exists` is error, skip or overwrite.
+def check_target(path: str, source: str, settings: Settings) -> None:
+    """Refuse an output that may not be written.
 
     Raises:
-        Failure: it is the input under any name, or not a plain file, or exists and may not be overwritten, or its
-            folder does not exist.
-        Skipped: it exists.
+        Failure: it is the input under any name, and not in place; or not a plain file; or exists and may not be
+            overwritten; or its folder does not exist or, where that is made, what there is of it may not be written to.
+        Skipped: it exists, and is to be left as it is.
     """
     if os.path.exists(path):
-        if os.path.samefile(path, source):
-            raise Failure(f"{path}: the output is the input, which is never overwritten")
+        if not settings.in_place and os.path.exists(source) and os.path.samefile(path, source):
+            raise Failure(f"{path}: the output is the input, which is never overwritten but by --in-place")
         if not os.path.isfile(path):
             raise Failure(f"{path}: the output exists and is not a file")
-    if os.path.lexists(path) and on_exists == "skip":
+    if os.path.lexists(path) and settings.on_exists == "skip":
         raise Skipped(f"{path}: exists")
-    if os.path.lexists(path) and on_exists != "overwrite":
+    if os.path.lexists(path) and settings.on_exists != "overwrite":
         raise Failure(f"{path}: the output exists, and --overwrite is not given")
     folder = os.path.dirname(path) or os.curdir
-    while folder_is_made and not os.path.lexists(folder):
+    while settings.make_folders and not os.path.lexists(folder):
         folder = os.path.dirname(folder) or os.curdir
     if not os.path.isdir(folder):
         raise Failure(f"{path}: there is no folder {folder}")
-    if folder_is_made and not os.access(folder, os.W_OK | os.X_OK):
+    if not os.access(folder, os.W_OK | os.X_OK):
         raise Failure(f"{path}: the folder {folder} cannot be written to")
 
 
 @contextlib.contextmanager
-def whole_files(paths: Sequence[str], on_exists: str) -> Iterator[list[str]]:
-    """Give paths of empty files beside `paths`, and rename all to `paths` if the block succeeds, else remove them.
+def whole_files(paths: Sequence[str], on_exists: str) -> Iterator[list[IO[bytes]]]:
+    """Give empty files beside `paths`, and rename all to `paths` if the block succeeds, else remove them.
 
     If one cannot be renamed, those before it are removed again. Files that they replaced come back, where the file
     system has hard links.
@@ -88,12 +80,18 @@ def whole_files(paths: Sequence[str], on_exists: str) -> Iterator[list[str]]:
         OSError: a file cannot be made or renamed.
     """
     with contextlib.ExitStack() as leaving:
-        temporaries = [_beside(path) for path in paths]
-        for temporary in temporaries:
+        temporaries, files = [], []
+        for path in paths:
+            _sweep(os.path.dirname(path) or os.curdir)
+            temporary = _beside(path)
+            _live.add(temporary)
             leaving.callback(_remove, temporary)
-            # not the tempfile module: its files are 0600, and here the umask rules
-            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        yield temporaries
+            temporaries.append(temporary)
+            files.append(leaving.enter_context(_begun(temporary)))
+        yield files
+        for file in files:
+            # an open file cannot be renamed on Windows; elsewhere its lock holds until it is
+            file.close() if fcntl is None else file.flush()
         with contextlib.ExitStack() as undo:
             for temporary, path in zip(temporaries, paths, strict=True):
                 if on_exists == "overwrite" and os.path.lexists(path):
@@ -109,13 +107,60 @@ def whole_files(paths: Sequence[str], on_exists: str) -> Iterator[list[str]]:
             undo.pop_all()
 
 
+_TEMPORARY = re.compile(r"\.resample-[0-9a-f]{16}")
+
+
 def _beside(path: str) -> str:
-    # The same extension, because Pillow finds the one module to import by it; short, because `path` may be long.
-    name = f".resample-{os.getpid()}-{os.urandom(4).hex()}{extension(path)}"
-    return os.path.join(os.path.dirname(path), name)
+    # short, because `path` may be long
+    return os.path.join(os.path.dirname(path), f".resample-{os.urandom(8).hex()}")
+
+
+def _begun(temporary: str) -> IO[bytes]:
+    """Return a new file, locked as long as it is open: what has no lock is of a process that was killed."""
+    while True:
+        # not the tempfile module: its files are 0600, and here the umask rules
+        file = os.fdopen(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666), "wb")
+        _lock(file)
+        if os.path.lexists(temporary):
+            return file
+        file.close()  # swept before it was locked
+
+
+def _lock(file: IO[bytes]) -> bool:
+    """Lock a file, unless it is locked or the file system has no locks, and return whether it was done."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (OSError, AttributeError):
+        return False
+    return True
+
+
+_live: set[str] = set()
+
+
+def abandon() -> None:
+    """Remove all files that are not whole yet, as the process is about to end without waiting for its threads."""
+    for path in list(_live):
+        _remove(path)
+
+
+_swept: set[str] = set()
+
+
+def _sweep(folder: str) -> None:
+    """Remove what processes that were killed left in a folder, once a process."""
+    if folder in _swept:
+        return
+    _swept.add(folder)
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in [entry for entry in entries if _TEMPORARY.fullmatch(entry.name)]:
+            with contextlib.suppress(OSError), open(entry.path, "rb") as file:
+                if _lock(file) or fcntl is None:
+                    os.unlink(entry.path)
 
 
 def _remove(path: str) -> None:
+    _live.discard(path)
     with contextlib.suppress(OSError):
         os.unlink(path)
 

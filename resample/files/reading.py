@@ -1,21 +1,22 @@
-"""A picture from a file and to a file, with what belongs to it besides pixels."""
+"""Pictures from files, with what belongs to them besides pixels."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import math
 import re
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+import sys
+from collections.abc import Iterator
+from typing import IO, Any
 
 from PIL import Image, UnidentifiedImageError
 
-from resample_cli import output
-from resample_cli.formats import EXTENSIONS, FORMATS, METADATA, MODES, QUALITY, WIDER, extension
-from resample_cli.geometry import Size
-from resample_cli.inputs import check_source
-from resample_cli.messages import Failure, UsageError, failing_as, library_messages, reason, warn_of_loss
+from resample.files.failures import Failure, UsageError, failing_as, library_messages, reason, warn_of_loss
+from resample.files.formats import EXTENSIONS, FORMATS, extension
+from resample.files.inputs import STREAM, check_source
+from resample.files.settings import Settings, Size, shown
 
 # Pillow's limit is replaced by --max-pixels, checked in _open_picture.
 Image.MAX_IMAGE_PIXELS = None
@@ -24,11 +25,6 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())
 BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339
 ORIENTATION, XMP, EXIF_IFD, GPS_IFD, PIXEL_WIDTH, PIXEL_HEIGHT = 0x112, 700, 0x8769, 0x8825, 0xA002, 0xA003
 
-NAMES = {"icc_profile": "ICC profile", "exif": "EXIF", "xmp": "XMP"}
-
-# The colours that an ICC profile is about, by mode; it is gray levels for all others.
-PROFILES = dict.fromkeys(("RGB", "RGBA", "RGBX", "P", "YCbCr"), b"RGB ") | {"CMYK": b"CMYK", "LAB": b"Lab "}
-
 # Compressions of a TIFF file that any pixels can be written with.
 LOSSLESS = ("tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits")
 
@@ -36,80 +32,124 @@ LOSSLESS = ("tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits")
 STORAGE_TAGS = (*range(254, 260), 262, 266, 273, *range(277, 281), 284, 317, *range(320, 326), 338, 339, 347)
 STORAGE_TAGS += (*range(512, 522), *range(529, 533), 34675)
 
+MOST_EXIF = 1 << 26  # bytes
 
-class Source(NamedTuple):
-    """A picture that was read."""
+# Texts of a PNG file that are metadata of another name.
+_ELSEWHERE = ("XML:com.adobe.xmp", "Raw profile type ")
 
-    picture: Image.Image
-    """Decoded and upright."""
-    file_format: str | None
-    output_size: Size
-    """(width, height) of what will be made of it."""
-    metadata: dict[str, Any]
-    """What belongs to a picture of that size besides pixels; see `_metadata`."""
+# What an XMP packet says of a place, as an attribute and as an element.
+_PLACES = re.compile(rb"""\s+\w+:GPS\w+\s*=\s*("[^"]*"|'[^']*')|<(\w+:GPS\w+)[^>]*?(/>|>.*?</\2\s*>)""", re.DOTALL)
 
 
-def read(path: str, max_pixels: int, plan: Callable[[Size, str | None], Size]) -> Source:
-    """Return the picture of a file.
+class Opened:
+    """A picture of which the header is read, and not yet the pixels.
 
-    Args:
-        path: of the file.
-        max_pixels: how many pixels the picture may have.
-        plan: returns the size of the output for the upright size and the format of the picture. It is called before
-            anything is decoded, so that it can refuse, and perhaps once more, if EXIF is found behind the pixels.
+    Attributes:
+        path: of its file.
+        size: (width, height) as it will be seen: upright, where orientation is applied.
+        file_format: Pillow's name of it.
+        total: of its frames or pages.
+        count: of those that `frames` gives.
+    """
+
+    def __init__(self, path: str, image: Image.Image, settings: Settings) -> None:
+        self.path, self.settings, self.file_format = path, settings, str(image.format)
+        self._image, self._info = image, image.info.copy()
+        self._tables = _jpeg_tables(image)
+        self._exif = _read_exif(image, path)
+        self.turns = settings.orient == "apply"
+        self.size = _upright_size(image, self._exif) if self.turns else image.size
+        self.total: int = getattr(image, "n_frames", 1)
+        if image.format == "MPO":
+            # a JPEG file with pictures behind it: a preview, a map of depths or of brightness
+            self.file_format = "JPEG"
+            if self.total > 1:
+                warn_of_loss(f"{path}: has {self.total} pictures, only the first is written")
+            self.total = 1
+        self.count = self.total if settings.frames == "all" else 1
+
+    def frames(self) -> Iterator[Image.Image]:
+        """Give the frames, decoded and upright.
+
+        Raises:
+            Failure: they cannot be read.
+        """
+        messages: list[str] = []
+        with failing_as(f"{self.path}: cannot be read"):
+            _warn_of_losses(self._image, self.path)
+            for number in range(self.count):
+                with library_messages(self.file_format) as lines:
+                    if number:
+                        self._image.seek(number)
+                        _check_pixels(self._image, self.path, self.settings.max_pixels)
+                    _load(self._image, self.path)
+                messages += lines
+                if number == 0:
+                    self._info = self._image.info.copy()
+                frame = self._image.copy() if self.count > 1 else self._image
+                yield _plain(_upright(frame, self._exif) if self.turns else frame, self.file_format)
+        for message in dict.fromkeys(messages):
+            if "warning" not in message.lower():
+                warn_of_loss(f"{self.path}: is perhaps damaged: {message}")
+
+    def metadata(self, size: Size) -> dict[str, Any]:
+        """Return what belongs to a picture of that size made of this one, besides pixels: `writing.write` takes it.
+
+        It is known when the first frame is decoded.
+        """
+        info, keeps = self._info, self.settings.metadata
+        found = {name: info[name] for name in ("icc_profile", "default_image", "progressive") if info.get(name)}
+        found |= _page(info)
+        if self._tables:
+            found["jpeg"] = self._tables
+        if self.count > 1:
+            found["plays"] = _plays(self.file_format, self._image.info.get("loop"))
+        exif = _exif_for(self._exif, size, self.settings)
+        if len(exif):
+            try:
+                exif.bigtiff = False
+                found["exif"] = exif.tobytes()
+            except Exception as error:
+                warn_of_loss(f"{self.path}: the EXIF is damaged and left out: {reason(error)}")
+        if keeps == "strip":
+            return found
+        if xmp := info.get("xmp"):
+            xmp = xmp.encode() if isinstance(xmp, str) else xmp
+            if self.turns:
+                # some programs take the orientation from here where EXIF has none
+                xmp = re.sub(rb"(tiff:Orientation(?:>|\s*=\s*[\"']))\s*[0-9]+", rb"\g<1>1", xmp)
+            xmp = xmp if keeps == "keep" else _PLACES.sub(b"", xmp)
+            if keeps == "no-gps" and b"GPS" in xmp:
+                warn_of_loss(f"{self.path}: the XMP is left out, as it may tell a place")
+            else:
+                found["xmp"] = xmp
+        comment = info.get("comment")
+        if self.file_format == "PNG":
+            text = {name: value for name, value in self._image.text.items() if not name.startswith(_ELSEWHERE)}  # type: ignore[attr-defined]
+            comment = text.pop("Comment", None)
+            found["text"] = text
+        if comment:
+            found["comment"] = comment.encode("utf-8", "replace") if isinstance(comment, str) else comment
+        return found
+
+
+@contextlib.contextmanager
+def opened(path: str, settings: Settings) -> Iterator[Opened]:
+    """Give the picture of a file, or of stdin for `-`, and close it.
 
     Raises:
-        Failure: it cannot be read, or what `plan` raises.
+        Failure: it cannot be read, as a file, or as a picture in one of the formats.
+        UsageError: it has more pixels than allowed.
     """
-    with failing_as(f"{path}: cannot be read"), _open_picture(path, max_pixels) as image:
-        _warn_of_losses(image, path)
-        exif = _read_exif(image, path)
-        # not while stderr is captured: of several pictures, it may wait for the names of those before
-        size = plan(_upright_size(image, exif), image.format)
-        with library_messages(image.format) as messages:
-            _load(image, path)
-        if image.format == "PNG":
-            # its EXIF may lie behind the pixels
-            exif = _read_exif(image, path)
-            size = plan(_upright_size(image, exif), image.format)
-        turned = _upright(image, exif)
-        source = Source(turned, image.format, size, _metadata(turned, exif, size, path))
-    for message in messages:
-        if "warning" not in message.lower():
-            warn_of_loss(f"{path}: is perhaps damaged: {message}")
-    return source
-
-
-def measure(path: str, max_pixels: int) -> tuple[Size, str | None]:
-    """Return the upright (width, height) and the format of a picture, by its header.
-
-    Raises:
-        Failure: it cannot be read.
-    """
-    with failing_as(f"{path}: cannot be read"), _open_picture(path, max_pixels) as image:
-        return _upright_size(image, _read_exif(image, path)), image.format
-
-
-def write(
-    pictures: Sequence[Image.Image], paths: Sequence[str], found: dict[str, Any], quality: int | None, on_exists: str
-) -> None:
-    """Write pictures of one mode to files of one format, all or none, each with `found`, the metadata of a Source.
-
-    Raises:
-        Failure: the format does not hold them, or they cannot be written.
-    """
-    with failing_as(f"{output.span(paths)}: cannot be written"):
-        file_format = EXTENSIONS[extension(paths[0])]
-        fitted = [_fit_mode(each, path, file_format) for each, path in zip(pictures, paths, strict=True)]
-        settings = _writing_options(fitted[0], paths[0], file_format, found, quality)
-        with library_messages(file_format), output.whole_files(paths, on_exists) as temporaries:
-            for each, temporary in zip(fitted, temporaries, strict=True):
-                # by way of memory: on a full disk some of Pillow's encoders end as if all were written, or never
-                encoded = io.BytesIO()
-                encoded.name = temporary
-                each.save(encoded, **settings)
-                with open(temporary, "wb") as file:
-                    file.write(encoded.getbuffer())
+    with failing_as(f"{path}: cannot be read"):
+        image = _open_picture(path, settings.max_pixels)
+        try:
+            found = Opened(path, image, settings)
+        except BaseException:
+            image.close()
+            raise
+    with image:
+        yield found
 
 
 def _open_picture(path: str, max_pixels: int) -> Image.Image:
@@ -120,27 +160,34 @@ def _open_picture(path: str, max_pixels: int) -> Image.Image:
         UsageError: it has more pixels than allowed.
         OSError: it cannot be read.
     """
-    check_source(path)
+    file: str | IO[bytes] = path
+    if path == STREAM:
+        file = io.BytesIO(sys.stdin.buffer.read())
+    else:
+        check_source(path)
     # Pillow imports all its plugins when it meets a format that it does not know yet: the likely one goes first.
     likely = EXTENSIONS.get(extension(path), "JPEG")
     try:
-        picture = Image.open(path, formats=[likely, *(name for name in FORMATS if name != likely)])
+        picture = Image.open(file, formats=[likely, *(name for name in FORMATS if name != likely)])
     except UnidentifiedImageError:
         raise Failure(f"{path}: is not a picture, or damaged, or not one of {', '.join(FORMATS)}") from None
-    width, height = picture.size
-    if width * height > max_pixels:
+    try:
+        _check_pixels(picture, path, max_pixels)
+    except Failure:
         picture.close()
-        raise UsageError(
-            f"{path}: {width}x{height} is more than {max_pixels} pixels; raise the limit with --max-pixels"
-        )
+        raise
     return picture
+
+
+def _check_pixels(picture: Image.Image, path: str, max_pixels: int) -> None:
+    if math.prod(picture.size) > max_pixels:
+        raise UsageError(
+            f"{path}: {shown(picture.size)} is more than {max_pixels} pixels; raise the limit with --max-pixels"
+        )
 
 
 def _warn_of_losses(picture: Image.Image, path: str) -> None:
     """Tell which parts of the file Pillow leaves out."""
-    frames = getattr(picture, "n_frames", 1)
-    if frames > 1:
-        warn_of_loss(f"{path}: has {frames} frames, only the first is written")
     if picture.mode in ("RGB", "RGBA", "LA", "CMYK") and _bits(picture) > 8:
         warn_of_loss(f"{path}: has {_bits(picture)} bits a channel, only 8 are read")
     if "transparency" in picture.info and picture.mode.startswith("I"):
@@ -183,11 +230,13 @@ def _load(picture: Image.Image, path: str) -> None:
 
 
 def _read_exif(picture: Image.Image, path: str) -> Image.Exif:
-    """Return the EXIF as far as it is read: before decoding, because some files are closed then, or after it."""
-    if picture.format == "PNG" and "exif" not in picture.info and getattr(picture, "tile", None):
-        # Pillow would decode the picture to look behind the pixels, and its damage would look like that of the EXIF
-        return Image.Exif()
+    """Return the EXIF, before the pixels are decoded: some files are closed then."""
     try:
+        if picture.format == "PNG" and "exif" not in picture.info:
+            # Pillow would decode the picture to look behind the pixels, and its damage would look like that of the EXIF
+            picture.info.update(_exif_behind_pixels(picture.fp))  # type: ignore[attr-defined]
+            if "exif" not in picture.info:
+                return Image.Exif()
         exif = picture.getexif()
         for tag in (EXIF_IFD, GPS_IFD):
             if tag in exif:
@@ -196,6 +245,21 @@ def _read_exif(picture: Image.Image, path: str) -> Image.Exif:
         warn_of_loss(f"{path}: the EXIF is damaged and left out: {reason(error)}")
         return Image.Exif()
     return exif
+
+
+def _exif_behind_pixels(file: IO[bytes]) -> dict[str | tuple[int, int], bytes]:
+    """Return the EXIF of a PNG file as Pillow keeps it, where that is in the chunks that follow; the place is kept."""
+    place = file.tell()
+    try:
+        file.seek(8)  # behind the signature
+        while len(head := file.read(8)) == 8:
+            length, name = int.from_bytes(head[:4], "big"), head[4:]
+            if name == b"eXIf" and length < MOST_EXIF:
+                return {"exif": b"Exif\0\0" + file.read(length)}
+            file.seek(length + 4, io.SEEK_CUR)
+        return {}
+    finally:
+        file.seek(place)
 
 
 def _upright_size(picture: Image.Image, exif: Image.Exif) -> Size:
@@ -207,12 +271,17 @@ def _upright_size(picture: Image.Image, exif: Image.Exif) -> Size:
 
 
 def _upright(picture: Image.Image, exif: Image.Exif) -> Image.Image:
-    """Return the pixels of a decoded picture, upright, and a transparent colour turned into an alpha channel."""
-    turned, file_format = exif.get(ORIENTATION, 1) != 1, picture.format
-    if turned:
-        from PIL import ImageOps
+    """Return a decoded picture as it is seen."""
+    if exif.get(ORIENTATION, 1) == 1:
+        return picture
+    from PIL import ImageOps
 
-        picture = ImageOps.exif_transpose(picture)
+    turned: Image.Image = ImageOps.exif_transpose(picture)
+    return turned
+
+
+def _plain(picture: Image.Image, file_format: str | None) -> Image.Image:
+    """Return a decoded picture in the mode of its values, a transparent colour turned into an alpha channel."""
     if picture.mode == "I" and file_format in ("PNG", "PPM"):
         # neither format has more than the 16 bits that Pillow, for some files, reads as 32
         picture = picture.convert("I;16")
@@ -221,90 +290,54 @@ def _upright(picture: Image.Image, exif: Image.Exif) -> Image.Image:
     return picture
 
 
-def _fit_mode(picture: Image.Image, path: str, file_format: str) -> Image.Image:
-    """Return the picture in a mode that the format holds, changed only in ways that keep every value.
+def _jpeg_tables(picture: Image.Image) -> dict[str, Any]:
+    """Return what makes a JPEG file of the same quality, as arguments of Pillow's save."""
+    if picture.format not in ("JPEG", "MPO"):
+        return {}
+    from PIL import JpegImagePlugin
 
-    GIF takes all modes by reducing colours, with a warning.
-
-    Raises:
-        Failure: the format does not hold such pictures.
-    """
-    mode, held = picture.mode, MODES[file_format]
-    # Pillow's writers take some of the entries that came with the input; only this one is meant for them
-    picture.info = {name: value for name, value in picture.info.items() if mode == "P" and name == "transparency"}
-    wider = (mode, *WIDER.get(mode, ()))
-    if mode == "P" and picture.has_transparency_data:
-        wider = ("P", "RGBA") if file_format in ("PNG", "GIF") else ("RGBA",)
-    for candidate in wider:
-        if candidate in held:
-            return picture if candidate == mode else picture.convert(candidate)
-    if file_format == "GIF" and wider[-1] in ("RGB", "RGBA"):
-        warn_of_loss(f"{path}: GIF holds 256 colours, and alpha that is on or off: reduced to that")
-        return picture.convert(wider[-1])
-    fitting = " ".join(ending for ending, name in EXTENSIONS.items() if wider[0] in MODES[name])
-    raise Failure(f"{path}: {file_format} does not hold {wider[0]} pictures; these formats do: {fitting or 'none'}")
+    tables: dict[int, list[int]] = picture.quantization  # type: ignore[attr-defined]
+    if not tables or max(map(max, tables.values())) > 255:  # of 12-bit pictures
+        return {}
+    found: dict[str, Any] = {"qtables": tables}
+    subsampling = JpegImagePlugin.get_sampling(picture)
+    return found | ({"subsampling": subsampling} if subsampling >= 0 else {})
 
 
-def _metadata(picture: Image.Image, exif: Image.Exif, size: Size, path: str) -> dict[str, Any]:
-    """Return what belongs to the picture besides pixels, corrected for its new size, as arguments of Pillow's save."""
-    found: dict[str, Any] = {}
-    if picture.info.get("icc_profile"):
-        found["icc_profile"] = picture.info["icc_profile"]
-    xmp = picture.info.get("xmp")
-    if xmp:
-        xmp = xmp.encode() if isinstance(xmp, str) else xmp
-        # some programs take the orientation from here where EXIF has none
-        found["xmp"] = re.sub(rb"(tiff:Orientation(?:>|\s*=\s*[\"']))\s*[0-9]+", rb"\g<1>1", xmp)
-    dpi = picture.info.get("dpi")
+def _page(info: dict[Any, Any]) -> dict[str, Any]:
+    """Return what belongs to one page of a TIFF file, or to a picture."""
+    found = {}
+    dpi = info.get("dpi")
     if dpi and all(math.isfinite(value) and 1 < value < 65535 for value in dpi):
         found["dpi"] = tuple(float(value) for value in dpi)
-    if picture.info.get("compression") in LOSSLESS:
-        found["compression"] = picture.info["compression"]
+    if info.get("compression") in LOSSLESS:
+        found["compression"] = info["compression"]
+    return found
+
+
+def _plays(file_format: str | None, loop: int | None) -> int:
+    """Return how often an animation plays, 0 for without end."""
+    if file_format != "GIF":
+        return loop or 0
+    # GIF counts what comes after the first time
+    return 1 if loop is None else loop + 1 if loop else 0
+
+
+def _exif_for(exif: Image.Exif, size: Size, settings: Settings) -> Image.Exif:
+    """Return the part of EXIF that settings keep, corrected for a picture of this size."""
+    orientation = exif.get(ORIENTATION)
+    if settings.metadata == "strip":
+        exif = Image.Exif()
     for tag in (ORIENTATION, XMP, *STORAGE_TAGS):
         if tag in exif:
             del exif[tag]
+    if settings.orient == "keep" and orientation not in (None, 1):
+        exif[ORIENTATION] = orientation
+    if settings.metadata == "no-gps" and GPS_IFD in exif:
+        del exif[GPS_IFD]
     if EXIF_IFD in exif:
         details = exif.get_ifd(EXIF_IFD)
         for tag, side in zip((PIXEL_WIDTH, PIXEL_HEIGHT), size, strict=True):
             if tag in details:
                 details[tag] = side
-    if len(exif):
-        try:
-            exif.bigtiff = False
-            found["exif"] = exif.tobytes()
-        except Exception as error:
-            warn_of_loss(f"{path}: the EXIF is damaged and left out: {reason(error)}")
-    return found
-
-
-def _writing_options(
-    picture: Image.Image, path: str, file_format: str, found: dict[str, Any], quality: int | None
-) -> dict[str, Any]:
-    """Return the arguments of Pillow's save: the part of `found` that the format holds, and more."""
-    options = {name: value for name, value in found.items() if name in METADATA.get(file_format, ())}
-    if found.get("icc_profile", b"")[16:20] not in (b"", PROFILES.get(picture.mode, b"GRAY")):
-        # a profile of gray levels says nothing about colours, and so on
-        options.pop("icc_profile", None)
-    for name in ("exif", "xmp"):
-        # a segment of a JPEG file ends at 64 KiB; only profiles may take several
-        if file_format == "JPEG" and len(options.get(name, b"")) > 65000:
-            del options[name]
-    lost = [NAMES[name] for name in found if name in NAMES and name not in options]
-    if lost:
-        warn_of_loss(f"{path}: without the input's {', '.join(lost)}, which a {file_format} of {picture.mode} has not")
-    if file_format in QUALITY:
-        options["quality"] = 90 if quality is None else quality
-    if file_format == "PNG":
-        # 2.5 times as fast as Pillow's 6, and 4 % larger
-        options["compress_level"] = 4
-        if "xmp" in options:
-            from PIL.PngImagePlugin import PngInfo
-
-            options["pnginfo"] = PngInfo()
-            options["pnginfo"].add_itxt("XML:com.adobe.xmp", options.pop("xmp").decode("utf-8", "replace"))
-    if file_format == "TIFF" and "xmp" in options:
-        exif = Image.Exif()
-        exif.load(options.get("exif", b""))
-        exif[XMP] = options.pop("xmp")
-        options["exif"] = exif.tobytes()
-    return options
+    return exif

@@ -1,0 +1,200 @@
+"""A run over pictures: what was found, what is told of each, and the exit status."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from resample.files import inputs
+from resample.files.batch import Plan, Records
+from resample.files.failures import UsageError, failing_as, reason
+from resample.files.inputs import Found, Nothing
+from resample.files.job import Record
+from resample.files.ledger import Ledger
+from resample.threads import usable_cpus
+from resample_cli.messages import say
+from resample_cli.operation import operation
+from resample_cli.parser import Options
+
+NOTHING_FOUND = 3
+
+
+def run(options: Options) -> int:
+    """Make the outputs of all inputs, and return the exit status.
+
+    Raises:
+        Failure: the report or the ledger cannot be written, or there is no such device.
+        UsageError: the inputs cannot all have the output that is named.
+        KeyboardInterrupt: the user stopped it; what was not finished has left no trace.
+    """
+    started = time.perf_counter()
+    found = list(inputs.found(options.inputs, options.recursive, options.output))
+    if all(isinstance(each, Nothing) for each in found):
+        for each in found:
+            say(f"error: {each}")
+        if not found:
+            say("error: no pictures are named")
+        return NOTHING_FOUND
+    _check_device(options.device)
+    transform = operation(options)
+    read = inputs.lists(options.inputs)
+    read += [options.weights[0]] if options.weights else []
+    pictures = [each.path for each in found if isinstance(each, Found)]
+    for option, path in (("--report", options.report), ("--resume", options.resume)):
+        if path is not None and any(_are_one_file(path, other) for other in [*pictures, *read]):
+            raise UsageError(f"{option} {path} is a file that is read, which is never overwritten")
+    ledger = None
+    if options.resume and not options.dry_run:
+        ledger = Ledger(options.resume, transform, options.settings._replace(on_exists=""), options.format)
+    jobs = options.jobs or usable_cpus()
+    plan = Plan(
+        transform,
+        options.output,
+        options.settings,
+        found,
+        file_format=options.format,
+        read=read + [path for path in (options.report, options.resume) if path],
+        ledger=ledger,
+        threads=1 if min(jobs, len(found)) > 1 else None,
+    )
+    told = _Told(options, _Report(options), len(found), started)
+    records = Records(plan, jobs=jobs, fail_fast=options.fail_fast)
+    try:
+        with told.progress():
+            for record in plan.foreseen() if options.dry_run else records:
+                told.add(record)
+    except BaseException:
+        # what was finished meanwhile, too, has been written
+        for record in records.late():
+            told.add(record)
+        raise
+    finally:
+        told.end()
+        if ledger:
+            ledger.close()
+    return told.status
+
+
+class _Told:
+    """What the user is told: of each input as it is done, and of all failures at the end."""
+
+    def __init__(self, options: Options, report: _Report, total: int, started: float) -> None:
+        self.options, self.report, self.total, self.started = options, report, total, started
+        self.counts = dict.fromkeys(("done", "planned", "skipped", "failed"), 0)
+        self.failures: list[str] = []
+        self.refused = False
+        self.advance: Callable[[], None] | None = None
+
+    @contextlib.contextmanager
+    def progress(self) -> Iterator[None]:
+        """Within this, a terminal shows how far the run is, if there is a package for that, in place of lines."""
+        options = self.options
+        if not options.are_many or options.quiet or options.dry_run or not (sys.stderr and sys.stderr.isatty()):
+            yield
+            return
+        try:
+            from rich import progress
+            from rich.console import Console
+        except ImportError:
+            yield
+            return
+        columns = (
+            progress.BarColumn(),
+            progress.MofNCompleteColumn(),
+            progress.TextColumn("{task.fields[rate]}"),
+            progress.TimeRemainingColumn(),
+        )
+        with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("", total=self.total, rate="")
+
+            def advance() -> None:
+                seconds = time.perf_counter() - self.started
+                bar.update(task, advance=1, rate=f"{sum(self.counts.values()) / seconds:.1f} files/s")
+
+            self.advance = advance
+            try:
+                yield
+            finally:
+                self.advance = None
+
+    def add(self, record: Record) -> None:
+        self.counts[record.status] += 1
+        for text in record.warnings:
+            say(f"warning: {text}")
+        if record.status == "failed":
+            self.failures.append(record.reason)
+            self.refused = record.refused
+        elif self.options.are_many and not self.options.quiet and not self.advance:
+            say(str(record))
+        elif not self.options.are_many and not self.options.quiet:
+            seconds = f", {self.options.mode}, {time.perf_counter() - self.started:.2f} s"
+            say(f"{record}{seconds if record.status == 'done' else ''}")
+        self.report.add(record)
+        if self.advance:
+            self.advance()
+
+    def end(self) -> None:
+        self.report.close()
+        for text in self.failures:
+            say(f"error: {text}")
+        counts = ", ".join(f"{count} {status}" for status, count in self.counts.items() if count)
+        if counts and self.options.are_many and (self.failures or not self.options.quiet):
+            say(f"{counts}, {self.options.mode}, {time.perf_counter() - self.started:.2f} s")
+
+    @property
+    def status(self) -> int:
+        if self.refused and not self.options.are_many:
+            return 2
+        return 1 if self.failures or self.report.failed else 0
+
+
+class _Report:
+    """Lines of JSON, one for each record, in a file or on stdout, where that is asked for."""
+
+    def __init__(self, options: Options) -> None:
+        self.path, self.failed = options.report, False
+        self.files: list[tuple[str, Any]] = []
+        if options.json:
+            self.files.append(("stdout", sys.stdout.buffer))
+        if self.path is not None:
+            with failing_as(f"{self.path}: cannot be written"):
+                # without a buffer, so that a run that is stopped has told of what it did
+                self.files.append((self.path, open(self.path, "wb" if options.overwrite else "xb", buffering=0)))  # noqa: SIM115
+
+    def add(self, record: Record) -> None:
+        for each in list(self.files):
+            self._attempt(each, partial(each[1].write, json.dumps(record.as_dict()).encode() + b"\n"))
+
+    def close(self) -> None:
+        for each in list(self.files):
+            self._attempt(each, each[1].flush if each[0] == "stdout" else each[1].close)
+
+    def _attempt(self, each: tuple[str, Any], write: Callable[[], object]) -> None:
+        try:
+            write()
+        except OSError as error:
+            # the pictures matter more
+            say(f"error: {each[0]}: cannot be written: {reason(error)}")
+            self.files.remove(each)
+            self.failed = True
+            with contextlib.suppress(OSError):
+                each[1].close()
+
+
+def _are_one_file(one: str, other: str) -> bool:
+    return os.path.exists(one) and os.path.exists(other) and os.path.samefile(one, other)
+
+
+def _check_device(device: str | None) -> None:
+    if device in (None, "cpu"):
+        return
+    from resample import devices
+
+    with failing_as(f"--device {device}"):
+        devices.check(str(device))

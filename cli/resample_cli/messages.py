@@ -1,0 +1,23 @@
+"""Lines for the user, on stderr."""
+
+from __future__ import annotations
+
+import sys
+
+from resample.files.failures import STDERR
+
+
+def say(text: str) -> None:
+    """Write one line to stderr; stdout is kept for data.
+
+    Characters that could break the line (a newline or a stray byte in a file name) are written as escapes.
+    """
+    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    try:
+        if sys.stderr is not None:
+            with STDERR:
+                print(f"resample: {line}", file=sys.stderr, flush=True)
+    except OSError:
+        # closed, full, or a pipe that nobody reads any more: the picture matters more than the line, which Python
+        # would try to write again at its end, and fail
+        sys.stderr = None

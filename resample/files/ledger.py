@@ -1,0 +1,98 @@
+"""What earlier runs have done, in a file with a line of JSON for each picture."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import threading
+from typing import Any
+
+from resample.files.failures import Failure, failing_as
+
+_TITLE = "resample ledger 1"
+
+
+class Ledger:
+    """A file that says which output was made of which input, with which options.
+
+    Files are known by path, size and time of the last change. Lines are only added, each at once; a last one that is
+    cut off, by a run that was killed, is passed over.
+    """
+
+    def __init__(self, path: str, *options: Any) -> None:
+        """Read the file, if there is one, and open it for more.
+
+        Raises:
+            Failure: it cannot be read or written, or is another kind of file.
+        """
+        self.path = path
+        self.options = hashlib.sha256(pickle.dumps(options, protocol=4)).hexdigest()[:16]
+        self.entries: dict[tuple[str, str], dict[str, Any]] = {}
+        self.adding = threading.Lock()
+        with failing_as(f"{path}: cannot be used as a ledger"):
+            self.file = open(path, "a+b", buffering=0)  # noqa: SIM115
+            self.file.seek(0)
+            self._read(self.file.read().split(b"\n"))
+
+    def _read(self, lines: list[bytes]) -> None:
+        if lines == [b""]:
+            self._add(_TITLE)
+        elif lines[0] != json.dumps(_TITLE).encode():
+            raise Failure(f"{self.path}: is no ledger, or of another version")
+        elif lines[-1]:
+            self.file.write(b"\n")
+        for line in lines[1:]:
+            try:
+                entry = json.loads(line)
+                self.entries[entry["input"], entry["output"]] = entry
+            except (ValueError, TypeError, KeyError):
+                continue
+
+    def begin(self, path: str, output: str) -> None:
+        """Note that an output is about to be made."""
+        self._note(path, output, was=_state(path))
+
+    def end(self, path: str, output: str) -> None:
+        """Note that it was made."""
+        self._note(path, output, was=self._entry(path, output).get("was"), made=_state(output))
+
+    def has(self, path: str, output: str) -> bool:
+        """Return whether the output was made of this input as it is now, with these options, and is still there."""
+        entry, now = self._entry(path, output), _state(path)
+        if entry.get("options") != self.options or now is None:
+            return False
+        if os.path.realpath(path) != os.path.realpath(output):
+            return bool(entry["was"] == now) and self.made(path, output)
+        # in place; a run may have been killed between the change of the file and the line that tells of it
+        return bool(now == entry["made"] if "made" in entry else now != entry["was"])
+
+    def made(self, path: str, output: str) -> bool:
+        """Return whether what has the output's name is what an earlier run made of this input."""
+        made = self._entry(path, output).get("made")
+        return made is not None and bool(made == _state(output))
+
+    def close(self) -> None:
+        self.file.close()
+
+    def _entry(self, path: str, output: str) -> dict[str, Any]:
+        return self.entries.get((os.path.abspath(path), os.path.abspath(output)), {})
+
+    def _note(self, path: str, output: str, **more: Any) -> None:
+        entry = {"input": os.path.abspath(path), "output": os.path.abspath(output), "options": self.options, **more}
+        self.entries[entry["input"], entry["output"]] = entry
+        self._add(entry)
+
+    def _add(self, entry: Any) -> None:
+        with self.adding, failing_as(f"{self.path}: cannot be written"):
+            self.file.write(json.dumps(entry).encode() + b"\n")
+
+
+def _state(path: str) -> list[int] | None:
+    """Return the size in bytes and the time of the last change in nanoseconds, as JSON has them."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return [status.st_size, status.st_mtime_ns]

@@ -1,0 +1,61 @@
+"""How much memory pictures may take that are worked on side by side."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+from functools import lru_cache
+
+# Bytes a pixel, of a picture that is read and of its output: in Pillow, as an array, and as floats between.
+READ, WRITTEN = 8, 24
+
+
+class Room:
+    """So many bytes, of which threads take what they need: they wait while others have it.
+
+    Who needs more than there is has it alone.
+    """
+
+    def __init__(self, nbytes: int) -> None:
+        self.nbytes = nbytes
+        self.taken = 0
+        self.given_back = threading.Condition()
+
+    @contextlib.contextmanager
+    def taking(self, nbytes: int) -> Iterator[None]:
+        """Within this, so many bytes are this thread's."""
+        nbytes = min(nbytes, self.nbytes)
+        with self.given_back:
+            self.given_back.wait_for(lambda: self.taken + nbytes <= self.nbytes)
+            self.taken += nbytes
+        try:
+            yield
+        finally:
+            with self.given_back:
+                self.taken -= nbytes
+                self.given_back.notify_all()
+
+
+@lru_cache(maxsize=1)
+def usual() -> Room:
+    """Return the room of this process: half of the memory that it may have."""
+    return Room(min(_limits()) // 2)
+
+
+def _limits() -> Iterator[int]:
+    yield 1 << 40  # where nothing is known
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if limit != resource.RLIM_INFINITY:
+            # code and the stacks of threads are in it
+            yield limit // 2
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        yield os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    # control groups, of version 2 and 1
+    for name in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with contextlib.suppress(OSError, ValueError), open(name) as file:
+            yield int(file.read())

@@ -1,0 +1,195 @@
+"""Pictures to files, with what belongs to them besides pixels."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from collections.abc import Sequence
+from typing import IO, Any
+
+from PIL import Image
+
+from resample.files import output
+from resample.files.failures import Failure, failing_as, library_messages, warn_of_loss
+from resample.files.formats import ANIMATED, EXTENSIONS, METADATA, MODES, QUALITY, WIDER
+from resample.files.settings import Settings
+
+NAMES = {"icc_profile": "ICC profile", "exif": "EXIF", "xmp": "XMP", "comment": "comment", "text": "text"}
+
+# The colours that an ICC profile is about, by mode; it is gray levels for all others.
+PROFILES = dict.fromkeys(("RGB", "RGBA", "RGBX", "P", "YCbCr"), b"RGB ") | {"CMYK": b"CMYK", "LAB": b"Lab "}
+
+# Tags of a TIFF file.
+IMAGE_DESCRIPTION, XMP = 270, 700
+
+
+def write(
+    pictures: Sequence[Sequence[Image.Image]],
+    paths: Sequence[str],
+    file_format: str,
+    found: dict[str, Any],
+    settings: Settings,
+) -> None:
+    """Write pictures, each of one frame or more, to files of one format, all or none.
+
+    `found` is what belongs to each of them; see `reading.Opened.metadata`.
+
+    Raises:
+        Failure: the format does not hold them, or they cannot be written.
+        Skipped: one appeared meanwhile, and existing outputs are skipped.
+    """
+    span = output.span(paths)
+    with failing_as(f"{span}: cannot be written"), output.whole_files(paths, settings.on_exists) as files:
+        for frames, path, file in zip(pictures, paths, files, strict=True):
+            encode(frames, path, file_format, found, settings, file)
+
+
+def encode(
+    frames: Sequence[Image.Image],
+    path: str,
+    file_format: str,
+    found: dict[str, Any],
+    settings: Settings,
+    file: IO[bytes],
+) -> None:
+    """Write a picture to a file that is open, and named `path` in warnings."""
+    frames = list(frames)
+    if found.get("default_image") and file_format != "PNG":
+        del frames[0]  # what programs show that know no animation, and no part of it
+    if len(frames) > 1 and file_format not in ANIMATED:
+        warn_of_loss(f"{path}: without {len(frames) - 1} of {len(frames)} frames, as {file_format} holds one")
+        del frames[1:]
+    timing = _timing(frames, file_format, found)
+    pages = [dict(frame.info) for frame in frames]
+    fitted = [_fit_mode(frame, path, file_format, settings.background) for frame in frames]
+    if len({frame.mode for frame in fitted}) > 1 and file_format != "TIFF":
+        fitted = [frame.convert("RGBA") for frame in fitted]
+    options = _writing_options(fitted[0], path, file_format, found, settings) | timing
+    if file_format == "TIFF" and len(fitted) > 1:
+        for frame, info in zip(fitted, pages, strict=True):
+            # each page has its own resolution and profile
+            own = {name: info[name] for name in ("dpi", "icc_profile") if info.get(name)}
+            frame.encoderinfo = own
+    with library_messages(file_format), _memory(file_format) as encoded:
+        fitted[0].save(encoded, format=file_format, append_images=fitted[1:], save_all=len(fitted) > 1, **options)
+        if file_format == "JPEG":
+            encoded.seek(-2, os.SEEK_END)
+            if encoded.read() != b"\xff\xd9":
+                raise OSError("the end is missing")
+        encoded.seek(0)
+        shutil.copyfileobj(encoded, file, 1 << 20)
+
+
+def _memory(file_format: str) -> IO[bytes]:
+    """Return a file in memory: on a full disk some of Pillow's encoders end as if all were written, or never.
+
+    The encoder of JPEG keeps other threads waiting unless it writes to a file that the system knows.
+    """
+    if file_format == "JPEG" and hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("picture"), "w+b")
+    return io.BytesIO()
+
+
+def _timing(frames: Sequence[Image.Image], file_format: str, found: dict[str, Any]) -> dict[str, Any]:
+    """Return how an animation is played, as arguments of Pillow's save."""
+    if len(frames) < 2 or file_format == "TIFF":
+        return {}
+    options: dict[str, Any] = {"duration": [round(frame.info.get("duration") or 0) for frame in frames]}
+    if file_format == "PNG":
+        options["default_image"] = found.get("default_image", False)
+        options["duration"] = options["duration"][options["default_image"] :]
+    plays = found.get("plays", 0)
+    if file_format == "GIF":
+        if plays != 1:
+            options["loop"] = max(plays - 1, 0)
+        # each frame is whole: where one may be seen through, what was there before it must go
+        options["disposal"] = 2 if any(frame.has_transparency_data for frame in frames) else 1
+    elif file_format != "AVIF":
+        options["loop"] = plays
+    return options
+
+
+def _fit_mode(picture: Image.Image, path: str, file_format: str, background: str | None) -> Image.Image:
+    """Return the picture in a mode that the format holds, changed only in ways that keep every value.
+
+    GIF takes all modes by reducing colours, with a warning. Alpha goes where a background is given.
+
+    Raises:
+        Failure: the format does not hold such pictures.
+    """
+    mode, held = picture.mode, MODES[file_format]
+    # Pillow's writers take some of the entries that came with the input; only this one is meant for them
+    picture.info = {name: value for name, value in picture.info.items() if mode == "P" and name == "transparency"}
+    wider = (mode, *WIDER.get(mode, ()))
+    if mode == "P" and picture.has_transparency_data:
+        wider = ("P", "RGBA") if file_format in ("PNG", "GIF") else ("RGBA",)
+    for candidate in wider:
+        if candidate in held:
+            return picture if candidate == mode else picture.convert(candidate)
+    if background is not None and picture.has_transparency_data:
+        return _on_background(picture, background)
+    if file_format == "GIF" and wider[-1] in ("RGB", "RGBA"):
+        warn_of_loss(f"{path}: GIF holds 256 colours, and alpha that is on or off: reduced to that")
+        return picture.convert(wider[-1])
+    fitting = " ".join(ending for ending, name in EXTENSIONS.items() if wider[0] in MODES[name])
+    hint = "; or take a --background" if picture.has_transparency_data else ""
+    raise Failure(
+        f"{path}: {file_format} does not hold {wider[0]} pictures; these formats do: {fitting or 'none'}{hint}"
+    )
+
+
+def _on_background(picture: Image.Image, background: str) -> Image.Image:
+    """Return the RGB picture that shows `picture` before a colour."""
+    picture = picture.convert("RGBA")
+    ground = Image.new("RGBA", picture.size, background)
+    return Image.alpha_composite(ground, picture).convert("RGB")
+
+
+def _writing_options(
+    picture: Image.Image, path: str, file_format: str, found: dict[str, Any], settings: Settings
+) -> dict[str, Any]:
+    """Return the arguments of Pillow's save: the part of `found` that the format holds, and more."""
+    options = {name: value for name, value in found.items() if name in METADATA.get(file_format, ())}
+    if found.get("icc_profile", b"")[16:20] not in (b"", PROFILES.get(picture.mode, b"GRAY")):
+        # a profile of gray levels says nothing about colours, and so on
+        options.pop("icc_profile", None)
+    for name in ("exif", "xmp", "comment"):
+        # a segment of a JPEG file ends at 64 KiB; only profiles may take several
+        if file_format == "JPEG" and len(options.get(name, b"")) > 65000:
+            del options[name]
+    lost = [NAMES[name] for name in found if name in NAMES and found[name] and name not in options]
+    if lost:
+        warn_of_loss(f"{path}: without the input's {', '.join(lost)}, which a {file_format} of {picture.mode} has not")
+    if file_format in QUALITY:
+        options["quality"] = settings.quality or 90
+    if file_format == "JPEG" and settings.quality is None:
+        options |= found.get("jpeg", {})
+        if picture.mode != "RGB":
+            options.pop("subsampling", None)
+    if file_format == "PNG":
+        options["compress_level"] = settings.png_level
+        options["pnginfo"] = _chunks(options.pop("text", {}), options.pop("comment", b""), options.pop("xmp", b""))
+    if file_format == "TIFF" and ("xmp" in options or "comment" in options):
+        exif = Image.Exif()
+        exif.load(options.get("exif", b""))
+        if "xmp" in options:
+            exif[XMP] = options.pop("xmp")
+        if "comment" in options:
+            exif.setdefault(IMAGE_DESCRIPTION, options.pop("comment").decode("utf-8", "replace"))
+        options["exif"] = exif.tobytes()
+    return options
+
+
+def _chunks(text: dict[str, str], comment: bytes, xmp: bytes) -> Any:
+    """Return the texts of a PNG file."""
+    from PIL.PngImagePlugin import PngInfo
+
+    found = PngInfo()
+    for name, value in text.items():
+        found.add_text(name, value, zip=len(value) > 1024)
+    if comment:
+        found.add_text("Comment", comment.decode("utf-8", "replace"))
+    if xmp:
+        found.add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"))
+    return found
