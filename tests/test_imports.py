@@ -17,6 +17,7 @@ LAYERS = [
     ["resample.functional"],
     ["resample.image", "resample.picture_operators"],
     ["resample.picture"],
+    ["resample.storage"],
     ["resample.interpolate", "resample.convolution", "resample.pooling", "resample.shuffle"],
     ["resample.apply", "resample.convolution_gpu", "resample.pooling_gpu"],
     ["resample.devices"],
@@ -43,6 +44,7 @@ LAYERS = [
     ["resample.taps"],
     ["resample.filters", "resample.coordinates"],
     ["resample.rounding"],
+    ["resample.linear_light"],
     ["resample.threads", "resample.arrays"],
     ["resample.arguments"],
 ]
@@ -114,7 +116,7 @@ def test_who_imports_what() -> None:
         assert "resample_cli" not in imported
         if not name.startswith("resample.kernels."):
             assert not imported & {"numba", "llvmlite"}, name
-        if name not in ("resample.picture",):
+        if name not in ("resample.picture", "resample.storage"):
             assert "PIL" not in imported, name
 
 
