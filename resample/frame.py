@@ -10,7 +10,7 @@ import numpy as np
 
 from resample.arrays import Array
 from resample.devices import DeviceArray
-from resample.picture import Form, borrowed_pixels, closed, copy_of, is_picture, opened
+from resample.picture import Form, borrowed_pixels, channels, closed, copy_of, is_picture, opened
 from resample.sizes import Size
 
 # a name or #rrggbb[aa], a value or one for each channel, or None
@@ -43,8 +43,8 @@ def framed(image: Any, size: Size, background: Colour = None) -> Any:
         TypeError, ValueError: it cannot have a border of this colour.
     """
     if is_picture(image):
-        pixels, form = opened(image, keep_indices=True)
-        pixels = _cut(pixels, size)
+        stored, form = opened(image, keep_indices=True)
+        pixels = _cut(channels(stored, form), size)
         if pixels.shape[:2] != size:
             pixel, form = _pixel_of_picture(background, pixels, form)
             pixels = _padded(pixels, size, pixel)
@@ -71,8 +71,8 @@ def _middle(have: int, want: int) -> slice:
 
 
 def _padded(pixels: Array, size: Size, pixel: Array) -> Array:
-    (height, width), channels = pixels.shape[:2], pixels.shape[2:]
-    result: Array = np.empty((*size, *channels), pixels.dtype)
+    height, width = pixels.shape[:2]
+    result: Array = np.empty((*size, *pixels.shape[2:]), pixels.dtype)
     result[...] = pixel
     top, left = (size[0] - height) // 2, (size[1] - width) // 2
     result[top : top + height, left : left + width] = pixels
@@ -81,9 +81,9 @@ def _padded(pixels: Array, size: Size, pixel: Array) -> Array:
 
 def _pixel(values: float | Sequence[float], pixels: Array) -> Array:
     """Return one pixel of these values, as `pixels` has them."""
-    given, channels = np.asarray(values), pixels.shape[2:]
-    if given.size not in (1, *channels):
-        allowed = f"a number or {channels[0]}, one for each channel" if channels else "a number"
+    given, count = np.asarray(values), pixels.shape[2:]
+    if given.size not in (1, *count):
+        allowed = f"a number or {count[0]}, one for each channel" if count else "a number"
         raise ValueError(f"background must be {allowed}, got {values!r}")
     with np.errstate(all="ignore"):
         pixel = given.astype(pixels.dtype)
@@ -117,7 +117,7 @@ def _named(colour: str, mode: str) -> Any:
         swatch = swatch.convert("L" if len(set(rgb[:3])) == 1 else "RGB")
     if mode.startswith("I;16"):
         return np.asarray(swatch.convert("L"))[0, 0] * np.uint16(257)  # 255 becomes 65535
-    return np.asarray(opened(swatch.convert(mode))[0][0, 0])
+    return np.asarray(channels(*opened(swatch.convert(mode)))[0, 0])
 
 
 def _indexed(colour: str | None, form: Form) -> tuple[int, Form]:

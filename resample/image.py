@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 
-from resample import devices, picture, sizes
+from resample import devices, linear_light, picture, sizes
 from resample.arguments import factor, length, pair
 from resample.arrays import Array
 from resample.devices import DeviceArray
@@ -22,6 +22,9 @@ PICTURE_MODES = tuple(name for name, mode in MODES.items() if 2 in mode.ndims)
 
 # Pillow modes whose last channel is how opaque a pixel is
 _WITH_ALPHA = ("RGBA", "LA")
+
+# Pillow modes whose other channels are coded for sRGB; palettes and mode 1 are widened to these
+_CODED = ("L", "LA", "RGB", "RGBA", "I;16", "I;16L", "I;16B", "I;16N")
 
 
 class _Call(NamedTuple):
@@ -46,6 +49,7 @@ def resize(
     align_corners: bool = False,
     antialias: bool | None = None,
     alpha: str = "premultiplied",
+    linear: bool = False,
     out: None = None,
     device: str | None = None,
 ) -> Image: ...
@@ -59,6 +63,7 @@ def resize(
     align_corners: bool = False,
     antialias: bool | None = None,
     alpha: str = "premultiplied",
+    linear: bool = False,
     out: Array | None = None,
     device: str | None = None,
 ) -> Any: ...
@@ -71,6 +76,7 @@ def resize(
     align_corners: bool = False,
     antialias: bool | None = None,
     alpha: str = "premultiplied",
+    linear: bool = False,
     out: Array | None = None,
     device: str | None = None,
 ) -> Any:
@@ -97,6 +103,11 @@ def resize(
         alpha: what happens to RGBA and LA pictures, and to palettes with transparency, outside the nearest modes.
             "premultiplied": colours are weighted by their opacity, so that the colour of clear pixels does not bleed
             in; computed in float32, unless all is opaque. "straight": each channel by itself, torch's bytes.
+        linear: True takes values as coded for sRGB and mixes light: they are decoded (IEC 61966-2-1), resized in
+            float32 (float64 for float64), clipped to 0 to 1 and coded again, to the nearest level. For pictures of L,
+            LA, RGB, RGBA, I;16, palettes and mode 1, whose alpha is not coded and weighs light; and for arrays on the
+            CPU of uint8, uint16 or floats from 0 to 1, all of whose channels are colours. The nearest modes, which
+            mix nothing, give the same either way.
         out: an array to write the result to and return: its shape and dtype, writable, no memory shared with `image`.
         device: "cuda" or "cuda:1" computes a PIL image or NumPy array on that GPU, with the same bytes for uint8: it is
             copied there and back. None or "cpu": where the array is. Arrays of a GPU stay there and need no device.
@@ -106,7 +117,8 @@ def resize(
 
     Raises:
         TypeError: `image` or another argument is of a type that is not listed.
-        ValueError: an argument is out of range, contradicts another, or `out` does not fit.
+        ValueError: an argument is out of range, contradicts another, or `out` does not fit; or linear is True for
+            values that are not coded for sRGB.
         RuntimeError: there is no such device, or no driver for it.
     """
     check_options(mode, align_corners, antialias, alpha)
@@ -116,16 +128,20 @@ def resize(
         if 0 in image.size:
             raise ValueError(f"image must have at least one pixel, got {image.height} x {image.width}")
         call = _checked((image.height, image.width), size, scale, mode, align_corners, antialias, device)
-        return _resize_picture(image, call, alpha)
+        return _resize_picture(image, call, alpha, linear and not MODES[mode].copies)
     array, give_back = picture.borrowed_pixels(image, of_gpus=True)
     call = _checked(array.shape[:2], size, scale, mode, align_corners, antialias, device)
+    linear = linear and not MODES[mode].copies
     if isinstance(array, DeviceArray):
-        _check_on_device(array, call, device, out)
+        _check_on_device(array, call, device, out, linear)
         return give_back(pixels_of(resampled(planes(array), *call), array.ndim))
-    if out is None:
-        return give_back(_resize_array(array, call))
-    _check_out(out, array, call)
-    return _resize_array(array, call, out)
+    if linear and array.dtype.name not in linear_light.DTYPES:
+        allowed = ", ".join(linear_light.DTYPES)
+        raise ValueError(f"linear must be False for arrays of other dtypes than {allowed}, got True and {array.dtype}")
+    if out is not None:
+        _check_out(out, array, call)
+    result = _resize_array(array, call, linear, out)
+    return give_back(result) if out is None else result
 
 
 def check_options(mode: str, align_corners: bool, antialias: bool | None, alpha: str) -> None:
@@ -175,9 +191,11 @@ def _checked(
     return _Call(wanted, factors, mode, bool(align_corners), bool(antialias), on_gpu)
 
 
-def _check_on_device(array: DeviceArray, call: _Call, device: str | None, out: Any) -> None:
+def _check_on_device(array: DeviceArray, call: _Call, device: str | None, out: Any, linear: bool) -> None:
     if out is not None:
         raise TypeError("out must be None for an array of a GPU: its result is always a new one")
+    if linear:
+        raise ValueError("linear must be False for an array of a GPU, got True")
     if device is not None and call.device != array.origin.device:
         raise ValueError(f"device must be None or the array's own, 'cuda:{array.origin.device}', got {device!r}")
     if not _is_torchs(array.dtype, call.mode, call.antialias):
@@ -197,17 +215,22 @@ def _check_out(out: Any, image: Array, call: _Call) -> None:
         raise ValueError("out must not share memory with image")
 
 
-def _resize_array(array: Array, call: _Call, out: Array | None = None) -> Array:
-    """Return an array of shape (height, width) or (height, width, channels), resized."""
+def _resize_array(array: Array, call: _Call, linear: bool = False, out: Array | None = None) -> Array:
+    """Return an array of shape (height, width) or (height, width, channels), resized; in `out` if given."""
     dtype = array.dtype
-    if _is_torchs(dtype, call.mode, call.antialias):
+    if _is_torchs(dtype, call.mode, call.antialias) and not linear:
         result = resampled(planes(array), *call, out=None if out is None else planes(out))
         if out is not None:
             return out
         pixels: Array = pixels_of(result, array.ndim)
         return pixels if pixels.dtype == dtype else pixels.astype(dtype)
-    wide = picture.widened(array)
-    result = picture.rounded(pixels_of(resampled(planes(wide), *call), array.ndim), dtype)
+    wide = linear_light.decoded(array) if linear else picture.widened(array)
+    result = pixels_of(resampled(planes(wide), *call), array.ndim)
+    if linear:
+        out = np.empty(result.shape, dtype) if out is None else out
+        linear_light.coded(result, out)
+        return out
+    result = picture.rounded(result, dtype)
     if out is None:
         return result
     out[...] = result
@@ -222,29 +245,55 @@ def _is_torchs(dtype: np.dtype[Any], mode: str, antialias: bool) -> bool:
     return computed or (row.copies and not dtype.hasobject)
 
 
-def _resize_picture(image: Image, call: _Call, alpha: str) -> Image:
+def _resize_picture(image: Image, call: _Call, alpha: str, linear: bool) -> Image:
     chooses = MODES[call.mode].copies
     pixels, form = picture.opened(image, keep_indices=chooses)
-    if form.mode in _WITH_ALPHA and alpha == "premultiplied" and not chooses:
-        pixels = _resize_premultiplied(pixels, call)
-    else:
-        pixels = _resize_array(pixels, call)
-    return picture.closed(pixels, form)
+    if linear and form.mode not in _CODED:
+        raise ValueError(
+            f"linear must be False for pictures of other modes than {', '.join(_CODED)}, P, PA and 1, "
+            f"got True and {form.mode}"
+        )
+    has_alpha = form.mode in _WITH_ALPHA and not chooses
+    weighs = has_alpha and alpha == "premultiplied" and not picture.is_opaque(pixels)
+    at_once = _is_torchs(pixels.dtype, call.mode, call.antialias) and not (linear or weighs)
+
+    def fill(out: Array) -> None:
+        if at_once:
+            # four bytes of a pixel, where they lie, take less time than three that are taken out and put back
+            _resize_array(pixels, call, out=out)
+            picture.settle_padding(out, form, pixels)
+            return
+        # channels by themselves: NumPy is slow on rows of three
+        source, result = (np.atleast_3d(picture.channels(each, form)) for each in (pixels, out))
+        colours = list(np.moveaxis(source, 2, 0)), list(np.moveaxis(result, 2, 0))
+        if has_alpha:
+            opacity, resized_opacity = (each.pop() for each in colours)
+            _resize_array(opacity, call, out=resized_opacity)
+        if weighs:
+            _resize_weighted(*colours, opacity, call, linear)
+        else:
+            for colour, resized in zip(*colours, strict=True):
+                _resize_array(colour, call, linear, resized)
+        picture.settle_padding(out, form)
+
+    return picture.filled(form, call.size, fill)
 
 
-def _resize_premultiplied(pixels: Array, call: _Call) -> Array:
-    """Return (height, width, channels) bytes, the last of them alpha, resized with colours weighted by alpha.
+def _resize_weighted(colours: list[Array], out: list[Array], opacity: Array, call: _Call, linear: bool) -> None:
+    """Write (height, width) bytes of colours, weighted by their opacity, to `out`.
 
-    The alpha channel is torch's to the byte. Premultiplied bytes would leave few levels to faint pixels, so colours
-    are carried in float32.
+    Premultiplied bytes would leave few levels to faint pixels, so colours are carried in float32.
     """
-    if pixels[..., -1].min() == 255:
-        return _resize_array(pixels, call)
-    opacity = _resize_array(pixels[..., -1], call)
-    weighted = pixels.astype(np.float32)
-    weighted[..., :-1] *= weighted[..., -1:]
-    weighted = _resize_array(weighted, call)
-    weight = weighted[..., -1:]
+    weight = opacity.astype(np.float32)
+    resized_weight = _resize_array(weight, call)
     # where less than a quarter of a level of alpha is left, the colour does not show
-    colour = np.divide(weighted[..., :-1], weight, out=np.zeros_like(weighted[..., :-1]), where=weight > 0.25)
-    return np.concatenate([picture.rounded(colour, np.dtype(np.uint8)), opacity[..., None]], axis=2)
+    shows = resized_weight > 0.25
+    for colour, result in zip(colours, out, strict=True):
+        values = linear_light.decoded(colour) if linear else colour.astype(np.float32)
+        values *= weight
+        values = _resize_array(values, call)
+        values = np.divide(values, resized_weight, out=np.zeros_like(values), where=shows)
+        if linear:
+            linear_light.coded(values, result)
+        else:
+            result[...] = picture.rounded(values, result.dtype)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from resample import storage
 from resample.arrays import Array, GiveBack
 from resample.devices import DeviceArray, borrowed, rearranged
 from resample.sizes import Size
@@ -29,8 +31,11 @@ _WIDENED_TO = {
 }
 
 
-# Pillow hands out the a and b of LAB as signed bytes: with the sign flipped they are in order as unsigned ones
-_SIGNS = np.array([0, 0x80, 0x80], np.uint8)
+# which of the four bytes of a pixel that Pillow stores are its channels, where not all are
+_CHANNELS = dict.fromkeys(("RGB", "YCbCr", "HSV", "LAB"), slice(3)) | dict.fromkeys(("LA", "La"), slice(0, 4, 3))
+
+# the fourth byte of a pixel, seen as one number
+_LAST = np.uint32(0xFF000000)
 
 
 class Form(NamedTuple):
@@ -52,7 +57,7 @@ def is_picture(image: Any) -> bool:
 
 
 def opened(image: Image, *, keep_indices: bool = False) -> tuple[Array, Form]:
-    """Return the (height, width) or (height, width, channels) pixels of a picture, and its form.
+    """Return the pixels of a picture, to be read, as `storage.stored` describes them, and its form.
 
     Palettes are looked up (to RGB, or RGBA with transparency) and mode 1 is widened to L, unless `keep_indices`: then
     operations that only choose pixels give such a picture back.
@@ -68,29 +73,62 @@ def opened(image: Image, *, keep_indices: bool = False) -> tuple[Array, Form]:
         info.pop("transparency", None)
     elif bilevel:
         image = image.convert("L")
-    pixels = np.asarray(image)
-    if image.mode == "LAB":
-        pixels = pixels ^ _SIGNS
-    return pixels, Form(image.mode, info, palette, bilevel and keep_indices)
+    return storage.stored(image), Form(image.mode, info, palette, bilevel and keep_indices)
 
 
 def closed(pixels: Array, form: Form) -> Image:
-    """Return the picture of that form with these pixels, of any size."""
-    from PIL import Image as pillow
+    """Return the picture of that form with these pixels, of any size: channels only, or as `as_values` takes them."""
 
-    height, width = pixels.shape[:2]
-    stored = "L" if form.palette else form.mode
-    if stored == "LAB":
-        pixels = pixels ^ _SIGNS
-    data = np.ascontiguousarray(pixels, ">u2" if stored == "I;16B" else None)
-    image = pillow.frombuffer(stored, (width, height), data, "raw", stored, 0, 1)
+    def fill(out: Array) -> None:
+        target = as_values(out) if pixels.itemsize == 4 else channels(out, form)
+        target[...] = pixels.reshape(target.shape)
+        settle_padding(out, form)
+
+    return filled(form, (pixels.shape[0], pixels.shape[1]), fill)
+
+
+def filled(form: Form, size: tuple[int, int], fill: Callable[[Array], None]) -> Image:
+    """Return the picture of that form, of (height, width), whose stored pixels `fill` writes, padding included."""
+    image = storage.filled("L" if form.palette else form.mode, size, fill)
     if form.palette:
         mode, colours = form.palette
         image.putpalette(colours, mode)
     if form.bilevel:
+        from PIL import Image as pillow
+
         image = image.convert("1", dither=pillow.Dither.NONE)
     image.info = form.info.copy()
     return image
+
+
+def channels(pixels: Array, form: Form) -> Array:
+    """Return the view of stored pixels that leaves out bytes which are no channel."""
+    return pixels[..., _CHANNELS[form.mode]] if form.mode in _CHANNELS else pixels
+
+
+def as_values(pixels: Array) -> Array:
+    """Return the (height, width) view of stored pixels that takes the four bytes of a pixel as one number."""
+    return pixels.view(np.uint32)[..., 0] if pixels.ndim == 3 else pixels
+
+
+def settle_padding(pixels: Array, form: Form, source: Array | None = None) -> None:
+    """Write the bytes that are no channel, as Pillow does: 255 behind three channels, L again between L and A.
+
+    `source` is given if these bytes were resized from it with the others: of 255 alone every mode makes 255.
+    """
+    used = _CHANNELS.get(form.mode)
+    if used == slice(3):
+        # to look at a smaller source takes less time than writing
+        if source is None or source.size >= pixels.size or not is_opaque(source):
+            words = pixels.view("<u4")
+            np.bitwise_or(words, _LAST, out=words)
+    elif used:
+        pixels[..., 1] = pixels[..., 2] = pixels[..., 0]
+
+
+def is_opaque(pixels: Array) -> bool:
+    """Return whether the last of the four bytes of every pixel, alpha or padding, is 255."""
+    return bool(pixels.view("<u4").min() >= _LAST)
 
 
 def borrowed_pixels(image: Any, *, of_gpus: bool = False) -> tuple[Any, GiveBack]:
@@ -160,7 +198,8 @@ def size_of(image: Any) -> Size:
 def copied(image: Any, *, keep_indices: bool = False) -> Any:
     """Return a copy of a picture or array; `keep_indices` as of `opened`."""
     if is_picture(image):
-        return closed(*opened(image, keep_indices=keep_indices))
+        pixels, form = opened(image, keep_indices=keep_indices)
+        return closed(channels(pixels, form), form)
     array, give_back = borrowed_pixels(image, of_gpus=True)
     return give_back(copy_of(array))
 

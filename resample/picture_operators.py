@@ -56,7 +56,8 @@ def conv_transpose(
             such device.
     """
     if picture.is_picture(image):
-        pixels, form = picture.opened(image)
+        stored, form = picture.opened(image)
+        pixels = picture.channels(stored, form)
         result = conv_transpose(pixels, weight, bias, stride, padding, output_padding, groups, dilation, device=device)
         if result.shape[2:] != pixels.shape[2:]:
             form = form._replace(mode=_mode(result))
@@ -146,7 +147,7 @@ def phases(image: Any, downscale_factor: int) -> list[Any]:
     """
     if picture.is_picture(image):
         pixels, form = picture.opened(image, keep_indices=True)
-        return [picture.closed(phase, form) for phase in phases(pixels, downscale_factor)]
+        return [picture.closed(phase, form) for phase in phases(picture.as_values(pixels), downscale_factor)]
     array, give_back = picture.borrowed_pixels(image)
     height, width = array.shape[:2]
     r = integer("downscale_factor", downscale_factor)
@@ -179,7 +180,7 @@ def from_phases(images: Sequence[Any]) -> Any:
         form = opened[0][1]
         if any(other._replace(info=form.info) != form for _, other in opened):
             raise ValueError(f"images must have one mode and palette, got {', '.join(image.mode for image in images)}")
-        return picture.closed(from_phases([pixels for pixels, _ in opened]), form)
+        return picture.closed(from_phases([picture.as_values(pixels) for pixels, _ in opened]), form)
     borrowed_images = [picture.borrowed_pixels(image) for image in images]
     arrays = [array for array, _ in borrowed_images]
     found = dict.fromkeys((array.shape, array.dtype.name) for array in arrays)

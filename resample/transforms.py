@@ -92,8 +92,8 @@ class Resize(_Shown):
             (opacity counts where the picture has any; for the modes I and F only numbers do). None: transparent where a
             picture has transparency, else black; 0 in arrays. Where a palette is kept, a number is an index, and a
             colour that it lacks is added, or the nearest taken where it is full.
-        mode, align_corners, antialias, alpha, device: as of `resample.resize`. PIL's palettes and bilevel pictures
-            become what they become there, whether pixels are kept or not.
+        mode, align_corners, antialias, alpha, linear, device: as of `resample.resize`. PIL's palettes and bilevel
+            pictures become what they become there, whether pixels are kept or not.
 
     Arrays of GPUs are taken too, except for padding.
 
@@ -111,6 +111,7 @@ class Resize(_Shown):
     align_corners: bool = False
     antialias: bool | None = None
     alpha: str = "premultiplied"
+    linear: bool = False
     device: str | None = None
 
     def __post_init__(self) -> None:
@@ -201,7 +202,7 @@ class Scale(_Shown):
 
     Args:
         scale: a factor, or (vertical, horizontal); sides are truncated.
-        mode, align_corners, antialias, alpha, device: as of `resample.resize`.
+        mode, align_corners, antialias, alpha, linear, device: as of `resample.resize`.
 
     Raises:
         TypeError, ValueError: an argument is of a wrong type, out of range, or does not go with another.
@@ -213,6 +214,7 @@ class Scale(_Shown):
     align_corners: bool = False
     antialias: bool | None = None
     alpha: str = "premultiplied"
+    linear: bool = False
     device: str | None = None
 
     def __post_init__(self) -> None:
@@ -476,7 +478,8 @@ def _checked_colour(colour: Any) -> Colour:
 
 
 def _check_resampling(options: Resize | Scale) -> None:
-    for name, flags in (("align_corners", (False, True)), ("antialias", (None, False, True))):
+    either = (False, True)
+    for name, flags in (("align_corners", either), ("antialias", (None, *either)), ("linear", either)):
         value = getattr(options, name)
         if not any(value is flag for flag in flags):
             raise TypeError(f"{name} must be one of {', '.join(map(str, flags))}, got {value!r}")
@@ -490,7 +493,8 @@ def _check_device(device: Any) -> None:
 
 
 def _resampling(options: Resize | Scale) -> dict[str, Any]:
-    return {name: getattr(options, name) for name in ("mode", "align_corners", "antialias", "alpha", "device")}
+    names = ("mode", "align_corners", "antialias", "alpha", "linear", "device")
+    return {name: getattr(options, name) for name in names}
 
 
 def _kept(name: str, array: Any) -> Array:

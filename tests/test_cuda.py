@@ -366,6 +366,21 @@ def test_resize_of_pictures_has_the_cpus_bytes(form: str, mode: str, cuda: Drive
     assert cuda.launches
 
 
+@pytest.mark.parametrize("form", ["L", "RGB", "RGBA", "LA", "I;16"])
+def test_resize_in_linear_light(form: str, cuda: Driver) -> None:
+    rng = np.random.default_rng(3)
+    if form == "I;16":
+        image = Image.fromarray(rng.integers(0, 60000, (11, 13)).astype(np.uint16))
+    else:
+        image = Image.fromarray(rng.integers(0, 256, (11, 13, 4), np.uint8)).convert(form)
+    for size in ((22, 26), (5, 9)):
+        expected = np.asarray(resample.resize(image, size, linear=True))
+        result = np.asarray(resample.resize(image, size, linear=True, device="cuda"))
+        assert np.abs(result.astype(int) - expected.astype(int)).max() <= 1
+        assert (result == expected).mean() > 0.98
+    assert cuda.launches
+
+
 def test_resize_of_arrays(cuda: Driver) -> None:
     array = sample((9, 7, 3), "uint8")
     expected = resample.resize(array, scale=2)
@@ -390,6 +405,8 @@ def test_wrong_devices(cuda: Driver) -> None:
         resample.resize(array, scale=2, device="cuda:3")
     with pytest.raises(ValueError, match="device must be None or the array's own, 'cuda:0', got 'cpu'"):
         resample.resize(Array(array), scale=2, device="cpu")
+    with pytest.raises(ValueError, match="linear must be False for an array of a GPU, got True"):
+        resample.resize(Array(array), scale=2, linear=True)
     with pytest.raises(TypeError, match="out must be None for an array of a GPU"):
         resample.resize(Array(array), scale=2, out=np.empty((18, 14, 3), np.uint8))
     with pytest.raises(TypeError, match=r"image must be .*uint8 on a GPU for mode 'bilinear', got int16"):

@@ -24,6 +24,7 @@ LAYERS = [
     ["resample.functional"],
     ["resample.frame", "resample.image", "resample.picture_operators"],
     ["resample.picture"],
+    ["resample.storage"],
     ["resample.interpolate", "resample.convolution", "resample.pooling", "resample.shuffle"],
     ["resample.apply", "resample.convolution_gpu", "resample.pooling_gpu"],
     ["resample.devices"],
@@ -50,6 +51,7 @@ LAYERS = [
     ["resample.taps"],
     ["resample.filters", "resample.coordinates"],
     ["resample.rounding"],
+    ["resample.linear_light"],
     ["resample.threads", "resample.arrays"],
     ["resample.arguments", "resample.sizes"],
 ]
@@ -121,7 +123,7 @@ def test_who_imports_what() -> None:
         assert "resample_cli" not in imported
         if not name.startswith("resample.kernels."):
             assert not imported & {"numba", "llvmlite"}, name
-        if name not in ("resample.picture", "resample.frame") and not name.startswith("resample.files."):
+        if name not in ("resample.picture", "resample.frame", "resample.storage") and ".files." not in name:
             assert "PIL" not in imported, name
 
 

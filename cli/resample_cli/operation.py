@@ -24,6 +24,7 @@ def operation(options: Options) -> Resize | Scale | ConvTranspose:
         "align_corners": bool(options.align_corners),
         "antialias": options.antialias,
         "alpha": options.alpha or "premultiplied",
+        "linear": options.linear,
         "device": options.device,
     }
     # the library's order is vertical first
