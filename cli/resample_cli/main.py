@@ -62,7 +62,7 @@ def main(argv: Sequence[str]) -> int:
         for text in found:
             say(f"warning: {text}")
         if not options.quiet:
-            say(f"{done}, {options.mode}, {time.perf_counter() - started:.2f} s")
+            say(f"{done}, {time.perf_counter() - started:.2f} s")
         return 0
     except KeyboardInterrupt:
         say("interrupted")
@@ -82,13 +82,17 @@ def main(argv: Sequence[str]) -> int:
 def _done(options: Options) -> str:
     """Write the output and return the line that tells of it."""
     # imported here, because help and usage errors take neither NumPy nor PIL
+    if options.compare:
+        from resample_cli.compare import compare
+
+        return compare(options)
     if options.mode == PIXEL_UNSHUFFLE:
         from resample_cli.phases import split as work
     elif options.mode == PIXEL_SHUFFLE:
         from resample_cli.phases import join as work
     else:
         from resample_cli.transform import transform as work
-    return work(options)
+    return f"{work(options)}, {options.mode}"
 
 
 if __name__ == "__main__":

@@ -23,3 +23,9 @@ MODES_OF = {
     "--device": (*MODES, CONV_TRANSPOSE),
     **dict.fromkeys(("--recursive", "--jobs", "--dry-run", "--fail-fast", "--report"), (*MODES, CONV_TRANSPOSE)),
 }
+
+# Options that --compare sets by itself, one way after another, or that are for several outputs.
+NOT_COMPARED = (
+    *("--output", "--mode", "--align-corners", "--antialias", "--no-antialias", "--quality"),
+    *("--recursive", "--jobs", "--dry-run", "--fail-fast", "--report"),
+)
