@@ -32,5 +32,5 @@ def page(comparison: Comparison) -> str:
 
 def _embedded(image: Image.Image) -> str:
     encoded = io.BytesIO()
-    image.save(encoded, "PNG")
+    image.save(encoded, "PNG", compress_level=4)  # as other PNG files that are written
     return f"data:image/png;base64,{base64.b64encode(encoded.getvalue()).decode()}"

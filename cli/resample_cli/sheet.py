@@ -100,7 +100,7 @@ def draw(comparison: Comparison) -> Image.Image:
             pen.draw.rectangle(frame, outline=ACCENT, width=3)
             pen.text((beside, y), "the reference", 27, ACCENT)
             is_framed = comparison.is_of_a_part or plan.detail != comparison.size
-            what = f"INPUT, {shown(comparison.old_size)}{', what the tiles show framed' if is_framed else ''}"
+            what = f"INPUT, {shown(comparison.old_size)}{'; framed: the tiles' if is_framed else ''}"
             pen.text((beside, y + 38), what, 18, FAINT)
             sheet.paste(_overview(comparison, part, plan), (beside, y + LABEL))
         else:
