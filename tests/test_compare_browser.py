@@ -118,12 +118,12 @@ class Page:
             return np.asarray(image.convert("RGB")).astype(int)
 
     def seen(self, selector: str = "#pane-left img") -> np.ndarray:
-        """Return the colours on the screen at the centres of the pixels of the pictures; -1 outside the stage."""
+        """Return the colours on the screen in each pixel of the pictures, beside its centre; -1 off the stage."""
         screen, box, stage = self.screen(), self.box(selector), self.box("#stage")
         found = np.full((*SIZE[::-1], 3), -1)
         for row, column in np.ndindex(SIZE[::-1]):
-            x = box["x"] + (column + 0.5) * box["width"] / SIZE[0]
-            y = box["y"] + (row + 0.5) * box["height"] / SIZE[1]
+            x = box["x"] + (column + 0.25) * box["width"] / SIZE[0]
+            y = box["y"] + (row + 0.25) * box["height"] / SIZE[1]
             if stage["x"] < x < stage["right"] and stage["y"] < y < stage["bottom"]:
                 found[row, column] = screen[int(y), int(x)]
         return found

@@ -20,7 +20,7 @@ MARGIN, GAP, APART = 40, 12, 44
 LABEL, HEADER = 70, 132
 SQUARE = 8  # of the checkerboard
 
-GROUND, RAISED, TEXT, FAINT, ACCENT = "#191a1d", "#232529", "#f2f1ee", "#a6a9b0", "#ffb74d"
+GROUND, TEXT, FAINT, ACCENT = "#191a1d", "#f2f1ee", "#a6a9b0", "#ffb74d"
 CHECKERS = (102, 153)
 
 
