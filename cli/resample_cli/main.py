@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from typing import NoReturn
 
-from resample.files.failures import Failure, UsageError, heard, listening, reason
+from resample.files.failures import Failure, Skipped, UsageError, heard, listening, reason
 from resample_cli.messages import say
 from resample_cli.modes import CONV_TRANSPOSE, PIXEL_UNSHUFFLE, SHUFFLES
 from resample_cli.parser import Options, parse
@@ -76,14 +76,18 @@ def main(argv: Sequence[str]) -> int:
             # NumPy starts a third faster without the threads of a BLAS that is not called
             os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         # imported here, because help and usage errors take neither NumPy nor PIL
-        if options.mode in SHUFFLES:
-            return _shuffle(options, started)
+        if options.compare or options.mode in SHUFFLES:
+            return _one(options, started)
         from resample_cli import batch
 
         return batch.run(options)
     except KeyboardInterrupt:
         say("interrupted")
         return INTERRUPTED
+    except Skipped as skipped:
+        if not options.quiet:
+            say(f"skipped: {skipped}")
+        return 0
     except Failure as failure:
         say(f"error: {failure}")
         return 2 if isinstance(failure, UsageError) else 1
@@ -92,16 +96,20 @@ def main(argv: Sequence[str]) -> int:
         return 1
 
 
-def _shuffle(options: Options, started: float) -> int:
-    from resample_cli import phases
-
-    work = phases.split if options.mode == PIXEL_UNSHUFFLE else phases.join
+def _one(options: Options, started: float) -> int:
+    """Do what is not from one picture to one."""
+    if options.compare:
+        from resample_cli.compare import compare as work
+    elif options.mode == PIXEL_UNSHUFFLE:
+        from resample_cli.phases import split as work
+    else:
+        from resample_cli.phases import join as work
     with listening(), heard("" if len(options.inputs) > 1 else f"{options.input}: ") as warnings:
         done = work(options)
     for text in warnings:
         say(f"warning: {text}")
     if not options.quiet:
-        say(f"{done}, {options.mode}, {time.perf_counter() - started:.2f} s")
+        say(f"{done}, {time.perf_counter() - started:.2f} s")
     return 0
 
 

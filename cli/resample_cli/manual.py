@@ -8,6 +8,7 @@ from resample_cli.modes import MAX_KERNEL_STRIDE
 USAGE = """\
 resample INPUT... (--scale S | --size WxH | --width W | --height H | --max-side N) [options]
        resample INPUT... --mode conv-transpose (--kernel K | --weights FILE[:NAME]) [options]
+       resample INPUT --compare FILE (--scale S | ...) [--crop X,Y,W,H] [--reference MODE] [options]
        resample INPUT --mode pixel-unshuffle --factor R [options]
        resample INPUT... --mode pixel-shuffle -o FILE [options]"""
 
@@ -42,6 +43,16 @@ phases:
   Both are without loss: to PNG by default, TIFF for what PNG does not hold (CMYK), with -o to one of
   {" ".join(EXACT)}
 
+compare:
+  --compare resizes the one INPUT in every mode, with both conventions of --align-corners and, where it shrinks, with
+  and without --antialias. --compare page.html writes a page that any browser shows, without a network: two lists choose
+  what is left and what is right of a divider; zoom, differences and the command line of each result are there too.
+  --compare sheet.png writes all results to one picture, each with a map of how it differs from --reference. A result
+  with a side above 480 is shown in part, where the results differ most; --crop chooses the part instead.
+  With --crop only that part is resized, so that at its edges nothing of the rest comes in.
+  Both show RGB in 8 bits, without the ICC profile: levels of 16 bits and more from the least to the greatest of INPUT.
+  Differences are in the levels that are shown; of transparent pictures, the most that any background shows.
+
 several pictures:
   INPUT is a file, a folder (its pictures; with -r those of its folders too), a quoted pattern such as 'in/**/*.jpg', or
   @list.txt, a file with one of these a line. With -j N they are worked on side by side; one that
@@ -72,6 +83,8 @@ examples:
   resample scan.tif --max-side 1024 --mode bicubic
   resample car.jpg --mode conv-transpose --kernel bilinear --stride 2
   resample car.jpg --mode conv-transpose --weights decoder.safetensors:up1 --stride 2 --padding 1 -o up.png
+  resample car.jpg --scale 2 --compare modes.html  see what each mode does, in a browser
+  resample car.jpg --crop 300,240,60,45 --scale 6 --compare modes.png --reference lanczos
   resample mosaic.png --mode pixel-unshuffle --factor 2
   resample photos/ -o small/ --max-side 1600 -j 4  a folder; with -r its folders too
   resample 'photos/*.jpg' -o '{{dir}}/{{stem}}-{{width}}{{ext}}' --scale 0.5 --report done.jsonl

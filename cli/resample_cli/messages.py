@@ -8,16 +8,17 @@ from resample.files.failures import STDERR
 
 
 def say(text: str) -> None:
-    """Write one line to stderr; stdout is kept for data.
-
-    Characters that could break the line (a newline or a stray byte in a file name) are written as escapes.
-    """
-    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    """Write one line to stderr; stdout is kept for data."""
     try:
         if sys.stderr is not None:
             with STDERR:
-                print(f"resample: {line}", file=sys.stderr, flush=True)
+                print(f"resample: {printable(text)}", file=sys.stderr, flush=True)
     except OSError:
         # closed, full, or a pipe that nobody reads any more: the picture matters more than the line, which Python
         # would try to write again at its end, and fail
         sys.stderr = None
+
+
+def printable(text: str) -> str:
+    """Return the text with escapes for what could break a line: a newline or a stray byte in a file name."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

@@ -26,3 +26,9 @@ MODES_OF = {
     "--device": (*MODES, CONV_TRANSPOSE),
     **dict.fromkeys(_SEVERAL, (*MODES, CONV_TRANSPOSE)),
 }
+
+# Options that --compare sets by itself, one way after another, or that are for several outputs.
+NOT_COMPARED = (
+    *("--output", "--mode", "--align-corners", "--antialias", "--no-antialias", "--quality"),
+    *("--fit", "--format", "--background", "--in-place", *_SEVERAL),
+)

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from resample.files import inputs, names
 from resample.files.failures import UsageError
-from resample.files.formats import ANIMATED, EXACT, EXTENSIONS, extension
+from resample.files.formats import ANIMATED, EXACT, EXTENSIONS, PAGES, extension
 from resample.files.inputs import STREAM
 from resample.files.settings import MAX_PIXELS, METADATA, ON_EXISTS, Settings
 from resample_cli.manual import DESCRIPTION, EPILOG, USAGE
@@ -23,6 +23,7 @@ from resample_cli.modes import (
     MAX_KERNEL_STRIDE,
     MODES,
     MODES_OF,
+    NOT_COMPARED,
     PIXEL_SHUFFLE,
     PIXEL_UNSHUFFLE,
     SHUFFLES,
@@ -52,6 +53,9 @@ class Options(argparse.Namespace):
     alpha: str | None
     kernel: str | None
     weights: tuple[str, str | None] | None
+    compare: str | None
+    crop: tuple[int, int, int, int] | None
+    reference: str | None
     stride: tuple[int, int] | None
     padding: tuple[int, int] | None
     output_padding: tuple[int, int] | None
@@ -195,6 +199,20 @@ def _weights(text: str) -> tuple[str, str | None]:
     return match[1], match[2]
 
 
+def _crop(text: str) -> tuple[int, int, int, int]:
+    match = re.fullmatch("([0-9]{1,9}),([0-9]{1,9}),([0-9]{1,9}),([0-9]{1,9})", text)
+    x, y, width, height = map(int, match.groups()) if match else (0, 0, 0, 0)
+    if not (width and height):
+        raise argparse.ArgumentTypeError(f"{text!r} is not X,Y,WIDTH,HEIGHT in whole numbers, the last two from 1 on")
+    return x, y, width, height
+
+
+def _comparison(text: str) -> str:
+    if extension(text) not in (*EXACT, *PAGES):
+        raise argparse.ArgumentTypeError(f"{text!r} does not end in one of {' '.join((*PAGES, *EXACT))}")
+    return text
+
+
 def _from_to(least: int, most: int) -> Any:
     def check(text: str) -> int:
         value = int(text) if re.fullmatch("[0-9]{1,3}", text) else -1
@@ -310,7 +328,6 @@ def _build() -> _Parser:
     add(
         "--mode",
         type=_OneOf(*MODES, *LAYER_MODES),
-        default="bilinear",
         help=f"{', '.join(MODES)} (default: bilinear); or, without a new size, {', '.join(LAYER_MODES)}",
     )
     add(
@@ -358,6 +375,27 @@ def _build() -> _Parser:
     add("--report", metavar="FILE", help="write what became of each input to a file of JSON lines")
     add("--json", action="store_true", help="write the same to stdout")
     add("-q", "--quiet", action="store_true", help="tell only of warnings and errors")
+    compare = parser.add_argument_group("compare")
+    add = compare.add_argument
+    add(
+        "--compare",
+        metavar="FILE",
+        type=_comparison,
+        help=f"show the one INPUT in every mode side by side: {' '.join(PAGES)} is a page with a divider that wipes "
+        f"between two modes, a picture ({' '.join(EXACT)}) a sheet with maps of the differences",
+    )
+    add(
+        "--crop",
+        metavar="X,Y,W,H",
+        type=_crop,
+        help="compare this part of the upright INPUT: it is cut out first, then resized",
+    )
+    add(
+        "--reference",
+        metavar="MODE",
+        type=_OneOf(*MODES),
+        help="the mode that all others are compared with (default: bilinear)",
+    )
     shuffle = parser.add_argument_group("pixel-unshuffle, pixel-shuffle")
     shuffle.add_argument("--factor", metavar="R", type=_whole, help="R * R phases (pixel-shuffle can count them)")
     files = parser.add_argument_group("output")
@@ -436,6 +474,8 @@ def parse(argv: Sequence[str]) -> Options:
         SystemExit: help or the version was asked for, and printed.
     """
     options = _build().parse_args(argv, Options())
+    _check_comparing(options)
+    options.mode = options.mode or "bilinear"
     if options.on_exists is None:
         options.on_exists = "skip" if options.mode not in SHUFFLES and inputs.are_many(options.inputs) else "error"
     _check_modes(options)
@@ -449,11 +489,27 @@ def parse(argv: Sequence[str]) -> Options:
     return options
 
 
+def _check_comparing(options: Options) -> None:
+    if options.compare is None:
+        for option in ("--crop", "--reference"):
+            if _is_given(options, option):
+                raise UsageError(f"{option} goes with --compare, which is not given")
+        return
+    if inputs.are_many(options.inputs):
+        raise UsageError(f"--compare takes one INPUT, a file, got {' and '.join(options.inputs)}")
+    for option in NOT_COMPARED:
+        if _is_given(options, option):
+            raise UsageError(f"{option} does not go with --compare, which shows all modes in one file")
+
+
+def _is_given(options: Options, option: str) -> bool:
+    value = getattr(options, option.removeprefix("--").removeprefix("no-").replace("-", "_"))
+    return value is False if option.startswith("--no-") else value not in (None, False)
+
+
 def _check_modes(options: Options) -> None:
     for option, modes in MODES_OF.items():
-        value = getattr(options, option.removeprefix("--").removeprefix("no-").replace("-", "_"))
-        given = value is False if option.startswith("--no-") else value not in (None, False)
-        if given and options.mode not in modes:
+        if _is_given(options, option) and options.mode not in modes:
             raise UsageError(f"{option} goes with --mode {', '.join(modes)}, not {options.mode}")
     if len(options.inputs) > 1 and options.mode == PIXEL_UNSHUFFLE:
         raise UsageError(f"--mode {options.mode} takes one INPUT, got {' and '.join(options.inputs)}")

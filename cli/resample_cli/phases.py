@@ -34,7 +34,7 @@ def split(options: Options) -> str:
 
             parts = phases(picture, factor)
         writing.write([[part] for part in parts], targets, file_format, opened.metadata(size), settings)
-    return f"{path} {shown((width, height))} -> {output.span(targets)} {shown(size)}"
+    return f"{path} {shown((width, height))} -> {output.span(targets)} {shown(size)}, {options.mode}"
 
 
 def _settings(options: Options) -> Settings:
@@ -83,7 +83,7 @@ def join(options: Options) -> str:
 
         result = from_phases(pictures)
     writing.write([[result]], [target], file_format, found, settings)
-    return f"{output.span(paths)} {shown(pictures[0].size)} -> {target} {shown(result.size)}"
+    return f"{output.span(paths)} {shown(pictures[0].size)} -> {target} {shown(result.size)}, {options.mode}"
 
 
 def _check_alike(path: str, image: Image.Image, first_path: str, first: Image.Image) -> None:

@@ -24,6 +24,9 @@ EXTENSIONS = {
 # Extensions of the formats that are written with every value as it is.
 EXACT = tuple(ending for ending, name in EXTENSIONS.items() if name in ("PNG", "TIFF", "BMP", "PPM"))
 
+# Extensions of the page that shows a comparison.
+PAGES = (".html", ".htm")
+
 # An allow-list: the parsers of these formats are the fuzzed ones, and none starts another program.
 FORMATS = tuple(dict.fromkeys(EXTENSIONS.values()))
 
