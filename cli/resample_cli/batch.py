@@ -34,7 +34,7 @@ def run(options: Options) -> int:
         KeyboardInterrupt: the user stopped it; what was not finished has left no trace.
     """
     started = time.perf_counter()
-    found = list(inputs.found(options.inputs, options.recursive, options.output))
+    found = list(inputs.found(options.inputs, options.recursive, options.output, in_place=options.in_place))
     if all(isinstance(each, Nothing) for each in found):
         for each in found:
             say(f"error: {each}")

@@ -95,7 +95,7 @@ class Plan:
             return Job(path, self.target or STREAM, file_format, self.transform, settings, self.threads)
         if settings.in_place:
             # not the link that may be its name
-            name, file_format = os.path.realpath(path), None
+            name, file_format = self.claims.claim(os.path.realpath(path), path), None
         else:
             name = self.claims.claim(self._name(number, each), path)
             file_format = formats.of(name)
@@ -105,7 +105,7 @@ class Plan:
             if self.ledger.made(path, name):
                 settings = settings._replace(on_exists="overwrite")
         output.check_target(name, path, settings)
-        if self.ledger and settings.in_place:
+        if self.ledger:
             self.ledger.begin(path, name)
         return Job(path, name, file_format, self.transform, settings, self.threads)
 

@@ -33,11 +33,14 @@ def are_many(names: Sequence[str]) -> bool:
     return len(names) > 1 or _is_list(names[0]) or _is_pattern(names[0]) or os.path.isdir(names[0])
 
 
-def found(names: Sequence[str], recursive: bool, output: str | None = None) -> Iterator[Found | Failure]:
+def found(
+    names: Sequence[str], recursive: bool, output: str | None = None, *, in_place: bool = False
+) -> Iterator[Found | Failure]:
     """Give the files of names, each once, in order; or, in their place, why they cannot be found.
 
     What an earlier run made is not found in a folder or by a pattern: no pictures in the folder `output` if that is
-    within the one that is named, and if there is no output, none beside that from which it has its name.
+    within the one that is named, and if there is no output, none beside that from which it has its name, unless
+    pictures are replaced.
 
     A name is a file, a folder (its pictures, by their extensions; those of its folders too if `recursive`), a pattern
     with * ? or [, or @ and the name of a file that holds such names, one a line.
@@ -45,7 +48,7 @@ def found(names: Sequence[str], recursive: bool, output: str | None = None) -> I
     known: set[str] = set()
     for each in _named(names, recursive):
         place = located(each.path) if isinstance(each, Found) else str(each)
-        if isinstance(each, Found) and each.path not in names and _was_made(each, output):
+        if isinstance(each, Found) and each.path not in names and not in_place and _was_made(each, output):
             continue
         if place not in known:
             known.add(place)

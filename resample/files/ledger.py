@@ -33,8 +33,12 @@ class Ledger:
         self.adding = threading.Lock()
         with failing_as(f"{path}: cannot be used as a ledger"):
             self.file = open(path, "a+b", buffering=0)  # noqa: SIM115
-            self.file.seek(0)
-            self._read(self.file.read().split(b"\n"))
+            try:
+                self.file.seek(0)
+                self._read(self.file.read().split(b"\n"))
+            except BaseException:
+                self.file.close()
+                raise
 
     def _read(self, lines: list[bytes]) -> None:
         if lines == [b""]:
@@ -51,19 +55,19 @@ class Ledger:
                 continue
 
     def begin(self, path: str, output: str) -> None:
-        """Note that an output is about to be made."""
-        self._note(path, output, was=_state(path))
+        """Note what an output is about to be made of; if it replaces that, in the file too."""
+        self._note(path, output, _is_same(path, output), was=_state(path))
 
     def end(self, path: str, output: str) -> None:
         """Note that it was made."""
-        self._note(path, output, was=self._entry(path, output).get("was"), made=_state(output))
+        self._note(path, output, True, was=self._entry(path, output).get("was"), made=_state(output))
 
     def has(self, path: str, output: str) -> bool:
         """Return whether the output was made of this input as it is now, with these options, and is still there."""
         entry, now = self._entry(path, output), _state(path)
         if entry.get("options") != self.options or now is None:
             return False
-        if os.path.realpath(path) != os.path.realpath(output):
+        if not _is_same(path, output):
             return bool(entry["was"] == now) and self.made(path, output)
         # in place; a run may have been killed between the change of the file and the line that tells of it
         return bool(now == entry["made"] if "made" in entry else now != entry["was"])
@@ -79,14 +83,19 @@ class Ledger:
     def _entry(self, path: str, output: str) -> dict[str, Any]:
         return self.entries.get((os.path.abspath(path), os.path.abspath(output)), {})
 
-    def _note(self, path: str, output: str, **more: Any) -> None:
+    def _note(self, path: str, output: str, in_file: bool, **more: Any) -> None:
         entry = {"input": os.path.abspath(path), "output": os.path.abspath(output), "options": self.options, **more}
         self.entries[entry["input"], entry["output"]] = entry
-        self._add(entry)
+        if in_file:
+            self._add(entry)
 
     def _add(self, entry: Any) -> None:
         with self.adding, failing_as(f"{self.path}: cannot be written"):
             self.file.write(json.dumps(entry).encode() + b"\n")
+
+
+def _is_same(path: str, output: str) -> bool:
+    return os.path.realpath(path) == os.path.realpath(output)
 
 
 def _state(path: str) -> list[int] | None:

@@ -163,8 +163,9 @@ def _writing_options(
         warn_of_loss(f"{path}: without the input's {', '.join(lost)}, which a {file_format} of {picture.mode} has not")
     if file_format in QUALITY:
         options["quality"] = settings.quality or 90
-    if file_format == "JPEG" and settings.quality is None:
-        options |= found.get("jpeg", {})
+    if file_format == "JPEG" and settings.quality is None and "jpeg" in found:
+        options |= found["jpeg"]
+        del options["quality"]  # by which the tables would be scaled
         if picture.mode != "RGB":
             options.pop("subsampling", None)
     if file_format == "PNG":
