@@ -334,6 +334,7 @@ def _exif_for(exif: Image.Exif, size: Size, settings: Settings) -> Image.Exif:
     if settings.orient == "keep" and orientation not in (None, 1):
         exif[ORIENTATION] = orientation
     if settings.metadata == "no-gps" and GPS_IFD in exif:
+        exif.get_ifd(GPS_IFD).clear()  # Pillow 11 writes what it has read, though it is deleted
         del exif[GPS_IFD]
     if EXIF_IFD in exif:
         details = exif.get_ifd(EXIF_IFD)
