@@ -76,6 +76,9 @@ def main(argv: Sequence[str]) -> int:
             # NumPy starts a third faster without the threads of a BLAS that is not called
             os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         # imported here, because help and usage errors take neither NumPy nor PIL
+        from PIL import Image
+
+        Image.MAX_IMAGE_PIXELS = None  # the limit is --max-pixels
         if options.compare or options.mode in SHUFFLES:
             return _one(options, started)
         from resample_cli import batch

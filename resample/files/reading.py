@@ -18,8 +18,6 @@ from resample.files.formats import EXTENSIONS, FORMATS, extension
 from resample.files.inputs import STREAM, check_source
 from resample.files.settings import Settings, Size, shown
 
-# Pillow's limit is replaced by --max-pixels, checked in _open_picture.
-Image.MAX_IMAGE_PIXELS = None
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339
