@@ -62,10 +62,13 @@ class Plan:
             if isinstance(each, Failure):
                 yield Record(str(each), "failed", reason=str(each))
                 continue
+            job: Job | Record
             try:
-                yield self._job(number, each)
+                with listening(), heard(each.path):  # and dropped, as the job will tell of it
+                    job = self._job(number, each)
             except Exception as error:
-                yield failed(each.path, error)
+                job = failed(each.path, error)
+            yield job
 
     def foreseen(self) -> Iterator[Record]:
         """Give for each input what its job would do, as far as its header tells."""
