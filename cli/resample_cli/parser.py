@@ -321,7 +321,10 @@ def _build() -> _Parser:
         "and is cut, pad is inside and filled up with --background",
     )
     add(
-        "--only", metavar="WHAT", type=_OneOf("shrink", "enlarge"), help="pictures for which it is not stay as they are"
+        "--only",
+        metavar="WHAT",
+        type=_OneOf("shrink", "enlarge"),
+        help="shrink: pictures that would become larger keep their pixels; enlarge: the reverse",
     )
     method = parser.add_argument_group("method")
     add = method.add_argument
@@ -373,7 +376,7 @@ def _build() -> _Parser:
     add("--fail-fast", action="store_true", help="begin no more pictures after one that failed")
     add("--resume", metavar="LEDGER", help="note in this file what was done, and do only what it has not")
     add("--report", metavar="FILE", help="write what became of each input to a file of JSON lines")
-    add("--json", action="store_true", help="write the same to stdout")
+    add("--json", action="store_true", help="write these lines to stdout")
     add("-q", "--quiet", action="store_true", help="tell only of warnings and errors")
     compare = parser.add_argument_group("compare")
     add = compare.add_argument
@@ -447,7 +450,7 @@ def _build() -> _Parser:
         type=_OneOf(*ON_EXISTS),
         help="error (default for one file), skip (default for several), overwrite or rename: for existing outputs",
     )
-    add("--overwrite", dest="on_exists", action="store_const", const="overwrite", help="the same as that")
+    add("--overwrite", dest="on_exists", action="store_const", const="overwrite", help="--on-exists overwrite")
     add(
         "--max-pixels",
         metavar="N",
