@@ -6,6 +6,7 @@ import doctest
 import importlib.util
 import re
 import shlex
+import sys
 import types
 import warnings
 from pathlib import Path
@@ -42,26 +43,36 @@ def test_examples_of_transforms() -> None:
     assert not failed
 
 
-def test_readme_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The Python blocks run as one program, in a copy of the folder that they name."""
-    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) >= 2
+def blocks(page: Path) -> str:
+    """Return the blocks of Python of a page, as one program."""
+    return "\n".join(text for language, text in make_pictures.blocks(page) if language == "python")
+
+
+@pytest.fixture
+def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The current folder has a copy of some of images/."""
     (tmp_path / "images").mkdir()
     for path in (ROOT / "images").glob("*.jpg"):
         (tmp_path / "images" / path.name).write_bytes(path.read_bytes())
     monkeypatch.chdir(tmp_path)
-    names: dict[str, Any] = {"__name__": "readme"}
-    on_cpu = [block for block in blocks if 'device="cuda"' not in block]
-    exec(compile("\n".join(on_cpu), "README.md", "exec"), names)
-    assert (tmp_path / "images" / "car.small.jpg").exists()
 
+
+@pytest.mark.usefixtures("images")
+def test_readme_python() -> None:
+    exec(compile(blocks(ROOT / "README.md"), "README.md", "exec"), {"__name__": "readme"})
+    with Image.open("squares/car.jpg") as picture:
+        assert picture.size == (224, 224)
+
+
+@pytest.mark.usefixtures("images")
+def test_gpu_page(monkeypatch: pytest.MonkeyPatch) -> None:
     def rand(*shape: int, device: str) -> simulated_cuda.Array:
         assert device == "cuda"
         return simulated_cuda.Array(np.random.default_rng(1).random(shape, np.float32))
 
-    (on_gpu,) = [block for block in blocks if block not in on_cpu]
+    monkeypatch.setitem(sys.modules, "torch", types.SimpleNamespace(rand=rand))
     with simulated_cuda.simulated(monkeypatch) as cuda:
-        exec(compile(on_gpu, "README.md", "exec"), {**names, "torch": types.SimpleNamespace(rand=rand)})
+        exec(compile(blocks(ROOT / "docs" / "gpu.md"), "gpu.md", "exec"), {"__name__": "gpu"})
         assert cuda.launches
 
 
@@ -97,7 +108,7 @@ def pixels(path: Path) -> np.ndarray[Any, Any]:
 
 @pytest.mark.parametrize("page", make_pictures.PAGES, ids=lambda page: page.name)
 def test_pages_run_and_their_pictures_are_new(page: Path, tmp_path: Path) -> None:
-    """Decoders of JPEG differ by a level or two, so pictures may."""
+    """Pictures may differ by a level or so, as decoders of JPEG do."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # those of others' packages
         make_pictures.walk(page, tmp_path)
