@@ -527,8 +527,8 @@ def _check_output(options: Options) -> None:
         )
     if STREAM in options.inputs and (len(options.inputs) > 1 or options.makes_folders or options.dry_run):
         raise UsageError(f"INPUT {STREAM}, stdin, goes alone, to one file or to stdout")
-    if name == STREAM and options.json:
-        raise UsageError("--json writes to stdout, where --output - writes the picture")
+    if options.json and (name == STREAM or (name is None and STREAM in options.inputs)):
+        raise UsageError("--json writes to stdout, where the picture goes: name another --output")
     if options.resume and STREAM in (*options.inputs, name):
         raise UsageError("--resume goes with files, not stdin and stdout")
     for option, given in (("--output", name), ("--format", options.format)):
@@ -550,6 +550,8 @@ def _check_resizing(options: Options) -> None:
     if len(given) != 1:
         found = f"not {' and '.join(given)} together" if given else "none is given"
         raise UsageError(f"the new size takes one of --scale, --size, --width/--height, --max-side/--min-side: {found}")
+    if options.min_side and options.max_side and options.min_side >= options.max_side:
+        raise UsageError(f"--max-side must be more than --min-side, got {options.max_side} and {options.min_side}")
     if options.size is None and (options.width or options.height):
         options.size = options.width, options.height
     if options.fit and (options.size is None or None in options.size):
