@@ -82,7 +82,7 @@ class UpsamplingBilinear2d(Upsample):
 
 
 class PixelShuffle:
-    """`pixel_shuffle` by a factor: (*, C * r**2, H, W) to (*, C, H * r, W * r)."""
+    """`pixel_shuffle` by a factor: `(*, C * r**2, H, W)` to `(*, C, H * r, W * r)`."""
 
     def __init__(self, upscale_factor: int) -> None:
         self.upscale_factor = upscale_factor
@@ -96,7 +96,7 @@ class PixelShuffle:
 
 
 class PixelUnshuffle:
-    """`pixel_unshuffle` by a factor: (*, C, H * r, W * r) to (*, C * r**2, H, W)."""
+    """`pixel_unshuffle` by a factor: `(*, C, H * r, W * r)` to `(*, C * r**2, H, W)`."""
 
     def __init__(self, downscale_factor: int) -> None:
         self.downscale_factor = downscale_factor

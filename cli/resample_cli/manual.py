@@ -6,7 +6,7 @@ from resample.files.formats import EXACT, EXTENSIONS
 from resample_cli.modes import MAX_KERNEL_STRIDE
 
 USAGE = """\
-resample INPUT... (--scale S | --size WxH | --width W | --height H | --max-side N) [options]
+resample INPUT... (--scale S | --size WxH | --width W | --height H | --max-side N | --min-side N) [options]
        resample INPUT... --mode conv-transpose (--kernel K | --weights FILE[:NAME]) [options]
        resample INPUT --compare FILE (--scale S | ...) [--crop X,Y,W,H] [--reference MODE] [options]
        resample INPUT --mode pixel-unshuffle --factor R [options]
@@ -21,7 +21,15 @@ sizes:
   All pairs name the horizontal side first: --size WIDTHxHEIGHT, --scale and --stride HORIZONTAL,VERTICAL. (In Python,
   resample takes (height, width), as torch does.) Sizes refer to the picture as it is seen, after its EXIF orientation.
   With --scale a side becomes int(side * S), and pixels lie where torch's scale_factor puts them.
-  A side that is left out keeps the proportion, rounded to the nearest pixel, at least 1.
+  A side that follows in proportion is truncated, as in torchvision, and at least 1.
+  --fit cover, for a WIDTH and a HEIGHT, cuts out the middle, as torchvision's Resize and CenterCrop; pad puts the
+  picture in the middle of --background, black by default and clear where the picture has alpha. With --only shrink, or
+  enlarge, a picture that would become larger, or smaller, keeps its pixels, and is written all the same.
+
+method:
+  --no-antialias is torch's default, --antialias what torchvision's Resize does, also where a picture grows: bicubic is
+  then softer. --linear decodes values as sRGB does, mixes light, and codes them again: fine patterns keep their
+  brightness. Palettes and bilevel pictures become RGB and gray, except in the nearest modes.
 
 transposed convolution:
   --mode conv-transpose applies torch.nn.ConvTranspose2d to a picture, its values seen as 0 to 1, alpha as one channel
@@ -55,39 +63,48 @@ compare:
 
 several pictures:
   INPUT is a file, a folder (its pictures; with -r those of its folders too), a quoted pattern such as 'in/**/*.jpg', or
-  @list.txt, a file with one of these a line. With -j N they are worked on side by side; one that
-  fails does not stop the others, and is told of at the end.
+  @list.txt, a file with one of these a line. One that fails does not stop the others, and is told of at the end.
   -o small/ writes each under its own name to a folder, with the tree of the folder it is from; -o with fields in braces
   is a template: -o '{{dir}}/{{stem}}-{{width}}{{ext}}'. {{dir}} is the folder of the input, {{tree}} where that is in
   the folder or pattern that was named, {{scale}} what the name would say of the size without -o, {{index}} counts the
   inputs, {{index:03}} with zeros. Braces in a name are doubled. Two inputs never become one output, and no output an
-  INPUT.
+  INPUT, but by --in-place.
   Existing outputs are skipped, unless --on-exists says otherwise, and not taken for inputs where a folder or pattern is
-  named: the same command again does what is left.
+  named: the same command again does what is left. With --resume it also does again what has changed, the input or the
+  options, and nothing twice, which --in-place needs.
+  --report and --json give a line for each input: path, status (done, planned, skipped, failed), size, output,
+  output_size, seconds, warnings, reason.
   Folders are not left by links; what a pattern finds twice that way is done once.
 
 output:
-  The name is made from the size asked for: car@2x.jpg, car@2x1.5x.jpg (two factors), car@640x424.jpg, or from the mode:
+  The name is made from the size: car@2x.jpg, car@2x1.5x.jpg (two factors), car@640x424.jpg, or from the mode:
   car@conv-transpose.jpg, car@phase-0-1.png.
-  The extension decides the format: {" ".join(EXTENSIONS)}
-  Files appear whole and together, or not at all. An existing file is kept unless --overwrite is given; the input always
-  is.
-  Orientation is applied; ICC profile, EXIF, XMP and resolution are kept where the format has room for them.
-  Of an animation or of several pages the first is written, and a warning says so.
+  INPUT - is stdin, -o - is stdout: in the format of the input, unless --format or the name of an output says another.
+  The extension decides the format, or --format where the name is made:
+  {" ".join(EXTENSIONS)}
+  Files appear whole and together, or not at all. An existing file is kept unless --overwrite is given; the input is
+  kept unless --in-place is.
+  Orientation is applied (--orient); ICC profile, EXIF, XMP, comments (--metadata) and resolution are kept where the
+  format has room for them, and a warning names what is lost. A JPEG from a JPEG keeps its quality.
+  All frames of animations, with their times, and all pages are kept (--frames); to a format of one the first is
+  written, and a warning says so.
 
 examples:
   resample car.jpg --scale 2 --mode bilinear       write car@2x.jpg
   resample car.jpg --scale 2,1.5                   twice as wide, one and a half times as high
   resample car.jpg --size 1400x928 -o big.png      exactly 1400 wide and 928 high
   resample car.jpg --size 640                      640 wide, height in proportion (also: --size x480)
+  resample car.jpg --size 224x224 --fit cover      the middle of it, as for a classifier
+  resample - --scale 0.5 -o -                      from stdin to stdout
   resample scan.tif --max-side 1024 --mode bicubic
   resample car.jpg --mode conv-transpose --kernel bilinear --stride 2
   resample car.jpg --mode conv-transpose --weights decoder.safetensors:up1 --stride 2 --padding 1 -o up.png
   resample car.jpg --scale 2 --compare modes.html  see what each mode does, in a browser
   resample car.jpg --crop 300,240,60,45 --scale 6 --compare modes.png --reference lanczos
-  resample mosaic.png --mode pixel-unshuffle --factor 2
-  resample photos/ -o small/ --max-side 1600 -j 4  a folder; with -r its folders too
+  resample photos/ -o small/ --max-side 1600       a folder; with -r its folders too
+  resample photos/ -r --max-side 1600 --only shrink --in-place --resume done.ledger
   resample 'photos/*.jpg' -o '{{dir}}/{{stem}}-{{width}}{{ext}}' --scale 0.5 --report done.jsonl
+  resample mosaic.png --mode pixel-unshuffle --factor 2
   resample mosaic@phase-*.png --mode pixel-shuffle -o whole.png
   resample --scale 2 -- -odd-name.jpg              a name that starts with - comes last, after --
 

@@ -321,7 +321,10 @@ def _build() -> _Parser:
         "and is cut, pad is inside and filled up with --background",
     )
     add(
-        "--only", metavar="WHAT", type=_OneOf("shrink", "enlarge"), help="pictures for which it is not stay as they are"
+        "--only",
+        metavar="WHAT",
+        type=_OneOf("shrink", "enlarge"),
+        help="shrink: pictures that would become larger keep their pixels; enlarge: the reverse",
     )
     method = parser.add_argument_group("method")
     add = method.add_argument
@@ -373,7 +376,7 @@ def _build() -> _Parser:
     add("--fail-fast", action="store_true", help="begin no more pictures after one that failed")
     add("--resume", metavar="LEDGER", help="note in this file what was done, and do only what it has not")
     add("--report", metavar="FILE", help="write what became of each input to a file of JSON lines")
-    add("--json", action="store_true", help="write the same to stdout")
+    add("--json", action="store_true", help="write these lines to stdout")
     add("-q", "--quiet", action="store_true", help="tell only of warnings and errors")
     compare = parser.add_argument_group("compare")
     add = compare.add_argument
@@ -447,7 +450,7 @@ def _build() -> _Parser:
         type=_OneOf(*ON_EXISTS),
         help="error (default for one file), skip (default for several), overwrite or rename: for existing outputs",
     )
-    add("--overwrite", dest="on_exists", action="store_const", const="overwrite", help="the same as that")
+    add("--overwrite", dest="on_exists", action="store_const", const="overwrite", help="--on-exists overwrite")
     add(
         "--max-pixels",
         metavar="N",
@@ -524,8 +527,8 @@ def _check_output(options: Options) -> None:
         )
     if STREAM in options.inputs and (len(options.inputs) > 1 or options.makes_folders or options.dry_run):
         raise UsageError(f"INPUT {STREAM}, stdin, goes alone, to one file or to stdout")
-    if name == STREAM and options.json:
-        raise UsageError("--json writes to stdout, where --output - writes the picture")
+    if options.json and (name == STREAM or (name is None and STREAM in options.inputs)):
+        raise UsageError("--json writes to stdout, where the picture goes: name another --output")
     if options.resume and STREAM in (*options.inputs, name):
         raise UsageError("--resume goes with files, not stdin and stdout")
     for option, given in (("--output", name), ("--format", options.format)):
@@ -547,6 +550,8 @@ def _check_resizing(options: Options) -> None:
     if len(given) != 1:
         found = f"not {' and '.join(given)} together" if given else "none is given"
         raise UsageError(f"the new size takes one of --scale, --size, --width/--height, --max-side/--min-side: {found}")
+    if options.min_side and options.max_side and options.min_side >= options.max_side:
+        raise UsageError(f"--max-side must be more than --min-side, got {options.max_side} and {options.min_side}")
     if options.size is None and (options.width or options.height):
         options.size = options.width, options.height
     if options.fit and (options.size is None or None in options.size):

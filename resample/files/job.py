@@ -30,17 +30,23 @@ class Record(NamedTuple):
     """What became of one input. Sizes are (width, height)."""
 
     path: str
+    """Of the input."""
     status: str
     """done, planned (and not written), skipped or failed"""
     size: Size | None = None
+    """Of the input, upright where orientation is applied; None if it was not looked at."""
     output: str | None = None
+    """The path of the output, or None if there is none."""
     output_size: Size | None = None
+    """Of the output."""
     reason: str = ""
     """Why it was skipped or failed."""
     refused: bool = False
     """Whether it failed because what was asked for is not allowed for this picture."""
     warnings: tuple[str, ...] = ()
+    """What the output lacks that the input has, and what is perhaps wrong with the input."""
     seconds: float = 0.0
+    """How long it took."""
 
     def __str__(self) -> str:
         if self.size is None or self.output_size is None:
