@@ -23,7 +23,7 @@ import resample
 import resample.functional as F
 from resample import devices, nn
 from resample.kernels import store
-from resample.kernels.cuda import driver, passes
+from resample.kernels.cuda import byte_sums, driver, passes
 
 # numbers of axes, modes and flags
 MODES = [
@@ -96,6 +96,20 @@ def test_every_kernel_for_sums_runs(cuda: Driver) -> None:
     assert {name for name, *_ in cuda.launches} == wanted
 
 
+def test_every_kernel_for_bytes_runs(cuda: Driver) -> None:
+    """Windows at both ends of rows, for rows of any alignment, and samples that lie too far apart for one."""
+    widths = (8, 20), (9, 16), (11, 24), (20, 32), (24, 16), (20, 12), (90, 12)
+    modes = "bilinear", "bicubic"
+    for (width, out), channels, height, mode in itertools.product(widths, (1, 2, 3, 4), (3, 17), modes):
+        for view in layouts(sample((2, channels, 9, width), "uint8"))[:2]:
+            for aligned in (False, True):
+                options = {"size": (height, out), "mode": mode, "align_corners": aligned}
+                result = fetched(F.interpolate(Array(view), **options))
+                np.testing.assert_array_equal(result, F.interpolate(view, **options))
+    wanted = {f"contract_bytes_{n}_{g}_{w}" for n in (2, 4) for g, w in byte_sums.GROUPS_AND_WORDS}
+    assert {name for name, *_ in cuda.launches} == wanted | {f"contract_planes_{n}_4" for n in (2, 4)}
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_segments_of_rows(dtype: str, cuda: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows that two segments share, and the last ones, which end together at the edge."""
@@ -128,7 +142,9 @@ def test_a_thread_walks_down_rows(dtype: str, cuda: Driver, monkeypatch: pytest.
             np.testing.assert_array_equal(result, expected)
         else:
             np.testing.assert_allclose(result, expected, rtol=4 * np.finfo(dtype).eps, atol=8 * np.finfo(dtype).eps)
-    assert {name for name, *_ in cuda.launches} <= {f"contract_planes_{t}_{n}" for t in (2, 4) for n in (2, 4)}
+    kinds = {"contract_bytes_2_1_2", "contract_bytes_4_1_2"} if dtype == "uint8" else set()
+    kinds |= {f"contract_planes_{t}_{n}" for t in (2, 4) for n in (2, 4)}
+    assert {name for name, *_ in cuda.launches} <= kinds
 
 
 def test_infinities_stay_where_they_are(cuda: Driver) -> None:

@@ -1,7 +1,8 @@
 """What kernels say that Python has no word for, as Numba intrinsics of a few lines of portable LLVM IR each.
 
-Nothing here is NVIDIA's but the position of a thread in its grid, so that the same IR, with other positions, runs on a
-CPU in tests. Accesses of more than one value need a pointer that is a multiple of their size.
+Nothing here is NVIDIA's but the position of a thread in its grid and a few instructions on packed bytes, so that the
+same IR, with other positions and a definition of these, runs on a CPU in tests. Accesses of more than one value need a
+pointer that is a multiple of their size.
 """
 
 from __future__ import annotations
@@ -52,10 +53,38 @@ def load_vector(typing_context, into, at, pointer, index, lanes):
 def _read(context, builder, place, lanes):
     element = place.type.pointee
     whole = ir.VectorType(element, lanes) if lanes > 1 else element
-    value = builder.load(builder.bitcast(place, whole.as_pointer()))
+    value = builder.load(builder.bitcast(place, whole.as_pointer(place.type.addrspace)))
     value.align = min(lanes * context.get_abi_sizeof(element), MOST_ALIGNED)
     value.set_metadata("invariant.load", builder.module.add_metadata([]))
     return value
+
+
+@intrinsic(prefer_literal=True)
+def read_bytes(typing_context, into, at, pointer, index, words):
+    """Put the bytes pointer[index : index + 4 * words], wherever they begin, into the uint32 registers into[at:].
+
+    No aligned word is touched in which none of them lies.
+    """
+    count = words.literal_value
+
+    def emit(context, builder, signature, arguments):
+        def aligned(place):
+            word = builder.inttoptr(builder.and_(place, INT64(-4)), INT32.as_pointer())
+            # of global memory, which is not known of a number
+            return _read(context, builder, builder.addrspacecast(word, INT32.as_pointer(1), "addrspacecast"), 1)
+
+        first = builder.ptrtoint(_place(builder, arguments[2], arguments[3], index), INT64)
+        shift = builder.shl(builder.trunc(first, INT32), INT32(3))  # modulo 32
+        kind = ir.FunctionType(INT32, [INT32] * 3)
+        from_two = builder.module.declare_intrinsic("llvm.fshr", [INT32], kind)
+        parts = [aligned(builder.add(first, INT64(4 * k))) for k in range(count)]
+        parts.append(aligned(builder.add(first, INT64(4 * count - 1))))
+        for k in range(count):
+            part = builder.call(from_two, [parts[k + 1], parts[k], shift])
+            builder.store(part, builder.gep(arguments[0], [builder.add(arguments[1], INT64(k))]))
+        return context.get_dummy_value()
+
+    return types.void(types.CPointer(types.uint32), types.int64, pointer, index, words), emit
 
 
 @intrinsic
@@ -148,6 +177,29 @@ def widened(typing_context, value):
     return result(value), emit
 
 
+def _instruction(name, result):
+    """Return an instruction of PTX on three registers."""
+
+    @intrinsic
+    def issue(typing_context, a, b, c):
+        def emit(context, builder, signature, arguments):
+            kind = ir.FunctionType(INT32, [INT32] * 3)
+            return builder.asm(kind, f"{name} $0, $1, $2, $3;", "=r,r,r,r", arguments, side_effect=False)
+
+        return result(a, b, c), emit
+
+    return issue
+
+
+# c plus the two int16 of a times the lower, or the upper, two bytes of b
+dot_low = _instruction("dp2a.lo.s32.u32", types.int32)
+dot_high = _instruction("dp2a.hi.s32.u32", types.int32)
+# of the eight bytes of a and b those four whose numbers are the lowest hexadecimal digits of c
+chosen = _instruction("prmt.b32", types.uint32)
+# b and a, clamped to a byte's range, below the lower half of c
+clamped = _instruction("cvt.pack.sat.u8.s32.b32", types.uint32)
+
+
 @intrinsic
 def first_total(typing_context, weight, precision):
     """Return what a sum starts from: minus zero for floats, one half in units of 2**-precision else."""
@@ -171,6 +223,16 @@ def multiply_add(typing_context, a, b, total):
         return builder.add(builder.mul(*arguments[:2]), arguments[2])
 
     return total(total, total, total), emit
+
+
+@intrinsic
+def shifted(typing_context, total, precision):
+    """Return an int32 sum, in units of 2**-precision, rounded down to a whole number."""
+
+    def emit(context, builder, signature, arguments):
+        return builder.ashr(*arguments)
+
+    return types.int32(types.int32, types.int32), emit
 
 
 @intrinsic
