@@ -30,8 +30,8 @@ class Code(NamedTuple):
     """By name, of the whole kernel; empty where they were not asked for."""
     loop: int
     """Instructions of the longest loop without another in it."""
-    around: int
-    """Instructions of the shortest loop around that one, which they are among; 0 if there is none."""
+    skipped: int
+    """How many of these the furthest jump ahead in that loop skips."""
 
 
 @cache
@@ -88,14 +88,14 @@ def read(ptx: bytes, capability: tuple[int, int], folder: Path, *, disassembled:
     assert used
     assert stack
     found: collections.Counter[str] = collections.Counter()
-    loop = around = 0
+    loop = skipped = 0
     if disassembled:
         path = folder / "kernel.cubin"
         path.write_bytes(code)
         command = [_packaged("*/bin/nvdisasm"), "-c", path]
         listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        found, loop, around = _counted(listing)
-    return Code(int(used[1]), sum(map(int, stack.groups())), found, loop, around)
+        found, loop, skipped = _counted(listing)
+    return Code(int(used[1]), sum(map(int, stack.groups())), found, loop, skipped)
 
 
 _INSTRUCTION = re.compile(r"^\s+/\*([0-9a-f]{4,5})\*/\s+(?:@!?U?P\d+\s+)?([A-Z0-9_.]+)([^;]*)", re.M)
@@ -105,27 +105,17 @@ def _counted(listing: str) -> tuple[collections.Counter[str], int, int]:
     """Return the instructions by name, and the lengths of two loops: see `Code`."""
     names: list[str] = []
     labels: dict[str, int] = {}
-    jumps: list[tuple[int, int]] = []
+    jumps: list[tuple[int, str]] = []
     for line in listing.splitlines():
         if label := re.match(r"(\.L_[\w$]+):", line):
             labels[label[1]] = len(names)
-        elif found := _INSTRUCTION.match(line):
-            if found[2] == "NOP":
-                continue
-            if found[2] == "BRA" and (target := re.search(r"\((\.L_[\w$]+)\)", found[3])) and target[1] in labels:
-                jumps.append((labels[target[1]], len(names)))
+        elif (found := _INSTRUCTION.match(line)) and found[2] != "NOP":
+            if found[2] == "BRA" and (target := re.search(r"\((\.L_[\w$]+)\)", found[3])):
+                jumps.append((len(names), target[1]))
             names.append(found[2])
-    loops = [(start, end) for start, end in jumps if end > start]
-    inner = [one for one in loops if not any(_is_around(one, other) for other in loops)]
-    longest = max(inner, key=_length, default=None)
-    outer = [one for one in loops if longest and _is_around(one, longest)]
-    around = min(outer, key=_length, default=None)
-    return collections.Counter(names), _length(longest), _length(around)
-
-
-def _is_around(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    return one[0] <= other[0] and other[1] < one[1]
-
-
-def _length(loop: tuple[int, int] | None) -> int:
-    return loop[1] - loop[0] + 1 if loop else 0
+    paths = [(start, labels[name]) for start, name in jumps if name in labels]
+    loops = [(target, start) for start, target in paths if target < start]
+    inner = [(start, end) for start, end in loops if not any(start <= s and e < end and e > s for s, e in loops)]
+    begin, end = max(inner, key=lambda loop: loop[1] - loop[0], default=(0, -1))
+    skipped = max((target - start - 1 for start, target in paths if begin <= start < target <= end), default=0)
+    return collections.Counter(names), end - begin + 1, skipped

@@ -18,7 +18,7 @@ from resample.kernels.cuda.memory import (
     first_total,
     load,
     load_vector,
-    read_bytes,
+    read_words,
     registers,
     shifted,
     store_vector,
@@ -55,7 +55,7 @@ def _contract_bytes(taps, groups, words):
         """Resample planes to (n_out, row_out), where `row_out` and `plane_out` count groups, `groups` of them a thread.
 
         `row_place` and the order of the work are those of `sums.contract_planes_*`. An entry of `row_entry`, of four
-        uint32, has the `fresh` of an output row and its weights, pairs of int16 as those of `column_weight`, (pairs,
+        uint32, has for an output row its `fresh` and its weights, pairs of int16 as those of `column_weight`, (pairs,
         row_out, 4). `begin_of`, (row_out,), is where in a row a group's window begins. Of `pick`, (words / 2, row_out,
         4), the hexadecimal digits say for each tap which byte of a half of the window is its sample, then whose.
         """
@@ -82,14 +82,12 @@ def _contract_bytes(taps, groups, words):
             plane = first_plane()
             while plane < planes:
                 source, target = after(src, int64(plane) * plane_in), after(dst, int64(plane) * plane_out)
-                y = begin
+                y, t = begin, uint32(taps)
                 while y < end:
-                    load_vector(entry, 0, row_entry, uint32(y * uint32(4)), 4)
-                    t = uint32(taps) if y == begin else entry[0]
-                    while t > uint32(0):
+                    if t > uint32(0):
                         place = load(row_place, uint32(uint32(uint32(y + uint32(1)) * uint32(taps)) - t))
                         for g in range(groups):
-                            read_bytes(window, g * words, source, uint32(place + begins[g]), words)
+                            read_words(window, g * words, source, uint32(place + begins[g]), words)
                         # short loops, which LLVM unrolls
                         for k in range(lanes):
                             w = k // 4 * words
@@ -106,14 +104,16 @@ def _contract_bytes(taps, groups, words):
                         for k in range(lanes):
                             columns[k] = chosen(columns[k], values[k // 4], uint32(0x4321 + k % 4 * 0x1000))
                         t = uint32(t - uint32(1))
-                    for k in range(lanes):
-                        total = dot_high(entry[taps // 2], columns[k], zero)
-                        if taps > 2:
-                            total = dot_low(entry[1], columns[k], total)
-                        levels[k] = shifted(total, row_precision)
-                    pack(values, levels, groups)
-                    store_vector(target, uint32(uint32(y * row_out) + first), values, groups)
-                    y = uint32(y + uint32(1))
+                    if t == uint32(0):
+                        load_vector(entry, 0, row_entry, uint32(y * uint32(4)), 4)
+                        for k in range(lanes):
+                            total = dot_high(entry[taps // 2], columns[k], zero)
+                            if taps > 2:
+                                total = dot_low(entry[1], columns[k], total)
+                            levels[k] = shifted(total, row_precision)
+                        pack(values, levels, groups)
+                        store_vector(target, uint32(uint32(y * row_out) + first), values, groups)
+                        t, y = entry[0], uint32(y + uint32(1))
                 plane = uint32(plane + planes_side_by_side())
             begin = uint32(begin + uint32(rows_side_by_side() * segment))
 

@@ -60,8 +60,8 @@ def _read(context, builder, place, lanes):
 
 
 @intrinsic(prefer_literal=True)
-def read_bytes(typing_context, into, at, pointer, index, words):
-    """Put the bytes pointer[index : index + 4 * words], wherever they begin, into the uint32 registers into[at:].
+def read_words(typing_context, into, at, pointer, index, words):
+    """Put the bytes from pointer[index] on, wherever it is, into the registers into[at : at + words], of uint32.
 
     No aligned word is touched in which none of them lies.
     """

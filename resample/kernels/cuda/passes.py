@@ -257,7 +257,7 @@ def _sums(shape: Shape, source: DType, target: DType, axes: Mapping[int, Taps], 
     if len(axes) == 2 and _have_few_taps(axes):
         pair = axes[last - 1], axes[last]
         packed = _bytes(*pair, outer, inner, weight) if source == np.uint8 else None
-        kernel = packed or _planes(*pair, outer, inner, weight, 16 // target.itemsize)
+        kernel = packed or _planes(*pair, outer, inner, source, target)
     elif len(axes) == 2:
         kernel = _down(axes[last - 1], axes[last], outer, inner, weight)
     elif inner >= LONG_ROW:
@@ -281,19 +281,52 @@ class _Kernel(NamedTuple):
     module: str = "sums"
 
 
-def _planes(along: Taps, across: Taps, planes: int, inner: int, weight: DType, most_lanes: int) -> _Kernel:
+def _planes(along: Taps, across: Taps, planes: int, inner: int, source: DType, target: DType) -> _Kernel:
     n_taps = 2 if max(along.n_taps, across.n_taps) == 2 else 4
     row_in, row_out = across.n_in * inner, across.n_out * inner
     check_plane(max(along.n_in * row_in, along.n_out * row_out, max(row_out, along.n_out) * n_taps))
-    lanes = lanes_of(row_out, min(4, most_lanes))
-    (row, row_weight), (column, column_weight) = (_filled(taps, n_taps, weight) for taps in (along, across))
+    (row, row_weight), (column, column_weight) = (_filled(taps, n_taps, _weight(source)) for taps in (along, across))
+    place = _along_columns(column, inner)
+    most = 4 if source == np.uint8 else 16 // max(source.itemsize, target.itemsize)
+    windows = _half_windows(place, row_in) if source == np.float16 else None
+    if inner % min(most, 4) == 0:
+        name, lanes = "beside", lanes_of(inner, most)
+    elif windows is not None:
+        name, lanes, place = "halves", lanes_of(row_out, most), windows
+    else:
+        name, lanes = "planes", lanes_of(row_out, min(most, 16 // n_taps))  # more would need too many registers
     segment = _segment(row_out // lanes * planes, along.n_out)
-    tables = [_table(row * row_in), row_weight, _table(_fresh(row)), _table(_along_columns(column, inner).T)]
+    tables = [_table(row * row_in), row_weight, _table(_fresh(row)), _table(place.T)]
     tables.append(np.ascontiguousarray(column_weight.repeat(inner, axis=0).T))
     numbers = (along.n_out, row_out, planes, along.n_in * row_in, along.n_out * row_out, segment)
     grid = grid_of(row_out // lanes, -(-along.n_out // segment), planes)
     precisions = (along.precision, across.precision)
-    return _Kernel(f"contract_planes_{n_taps}_{lanes}", planes_types, grid, tables, (*numbers, *precisions))
+    return _Kernel(f"contract_{name}_{n_taps}_{lanes}", planes_types, grid, tables, (*numbers, *precisions))
+
+
+def _windows(place: Array, size: int, row: int) -> tuple[Array, Array] | None:
+    """Return where windows of `size` values of a row begin that hold the places of a line, (lines, n); these in them.
+
+    None where some lie too far apart.
+    """
+    begin = np.minimum(place.min(axis=1, keepdims=True), row - size)
+    inside = place - begin
+    return (begin, inside) if row >= size and inside.max() < size else None
+
+
+def _half_windows(place: Array, row: int) -> Array | None:
+    """Return what `sums._halves` reads for the places (values, n_taps) of samples in a row, or None where it cannot."""
+    if len(place) % 4:
+        return None
+    pairs = place.reshape(-1, 4, place.shape[1] // 2, 2).swapaxes(1, 2)
+    found = _windows(pairs.reshape(-1, 8), 4, row)
+    if found is None:
+        return None
+    begin, inside = found
+    digits = (inside.reshape(pairs.shape) * (0x22, 0x2200)).sum(axis=-1) + 0x1010
+    both = np.broadcast_arrays(begin.reshape(*digits.shape[:2], 1), digits)
+    table: Array = np.stack(both, axis=-1).swapaxes(1, 2).reshape(place.shape)
+    return table
 
 
 def _bytes(along: Taps, across: Taps, planes: int, inner: int, weight: DType) -> _Kernel | None:
@@ -303,15 +336,14 @@ def _bytes(along: Taps, across: Taps, planes: int, inner: int, weight: DType) ->
     if row_out % 4:
         return None
     (row, row_weight), (column, column_weight) = (_filled(taps, n_taps, weight) for taps in (along, across))
-    place = _along_columns(column, inner)
-    lowest, highest = (edge(place.reshape(-1, 4 * n_taps), axis=1) for edge in (np.min, np.max))
-    words = next((words for words in (2, 4) if (highest - lowest).max() < 4 * words <= row_in), None)
-    if words is None:
+    place = _along_columns(column, inner).reshape(-1, 4 * n_taps)
+    found = _windows(place, 8, row_in) or _windows(place, 16, row_in)
+    if found is None:
         return None
     check_plane(max(along.n_in * row_in, along.n_out * row_out, max(row_out, along.n_out) * n_taps))
-    begin = np.minimum(lowest, row_in - 4 * words)
-    half, byte = np.divmod(place - begin.repeat(4)[:, None], 8)
-    tap = np.arange(n_taps)
+    begin, inside = found
+    words, tap = 2 if inside.max() < 8 else 4, np.arange(n_taps)
+    half, byte = np.divmod(inside.reshape(row_out, n_taps), 8)
     pick = [(digits << 4 * tap).sum(axis=1) for digits in (byte, 4 * half + tap)][: words // 2]
     entry = np.zeros((along.n_out, 4), np.uint32)
     entry[:, 0], entry[:, 1 : 1 + n_taps // 2] = _fresh(row), _pairs(row_weight)
@@ -338,11 +370,11 @@ def _segment(threads: int, n_out: int) -> int:
 
 
 def _fresh(rows: Array) -> Array:
-    """Return how many of the samples of each output, (n_out, n_taps), do not continue those of the output before."""
-    n_taps = rows.shape[1]
-    fresh = np.full(len(rows), n_taps)
+    """Return of each output, (n_out, n_taps), how many samples of the next one do not continue its own."""
+    n_out, n_taps = rows.shape
+    fresh = np.full(n_out, n_taps)
     for number in reversed(range(n_taps)):
-        fresh[1:][(rows[1:, : n_taps - number] == rows[:-1, number:]).all(axis=1)] = number
+        fresh[:-1][(rows[1:, : n_taps - number] == rows[:-1, number:]).all(axis=1)] = number
     return fresh
 
 
