@@ -32,6 +32,8 @@ class Code(NamedTuple):
     """Instructions of the longest loop without another in it."""
     skipped: int
     """How many of these the furthest jump ahead in that loop skips."""
+    loops: tuple[int, ...]
+    """Instructions of all loops, the shortest first."""
 
 
 @cache
@@ -87,22 +89,20 @@ def read(ptx: bytes, capability: tuple[int, int], folder: Path, *, disassembled:
     stack = re.search(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", said)
     assert used
     assert stack
-    found: collections.Counter[str] = collections.Counter()
-    loop = skipped = 0
+    listing = ""
     if disassembled:
         path = folder / "kernel.cubin"
         path.write_bytes(code)
         command = [_packaged("*/bin/nvdisasm"), "-c", path]
         listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        found, loop, skipped = _counted(listing)
-    return Code(int(used[1]), sum(map(int, stack.groups())), found, loop, skipped)
+    return Code(int(used[1]), sum(map(int, stack.groups())), *_counted(listing))
 
 
 _INSTRUCTION = re.compile(r"^\s+/\*([0-9a-f]{4,5})\*/\s+(?:@!?U?P\d+\s+)?([A-Z0-9_.]+)([^;]*)", re.M)
 
 
-def _counted(listing: str) -> tuple[collections.Counter[str], int, int]:
-    """Return the instructions by name, and the lengths of two loops: see `Code`."""
+def _counted(listing: str) -> tuple[collections.Counter[str], int, int, tuple[int, ...]]:
+    """Return the instructions by name, and the lengths of loops: see `Code`."""
     names: list[str] = []
     labels: dict[str, int] = {}
     jumps: list[tuple[int, str]] = []
@@ -118,4 +118,5 @@ def _counted(listing: str) -> tuple[collections.Counter[str], int, int]:
     inner = [(start, end) for start, end in loops if not any(start <= s and e < end and e > s for s, e in loops)]
     begin, end = max(inner, key=lambda loop: loop[1] - loop[0], default=(0, -1))
     skipped = max((target - start - 1 for start, target in paths if begin <= start < target <= end), default=0)
-    return collections.Counter(names), end - begin + 1, skipped
+    lengths = sorted(end - begin + 1 for begin, end in loops)
+    return collections.Counter(names), end - begin + 1, skipped, tuple(lengths)

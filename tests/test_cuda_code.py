@@ -110,8 +110,7 @@ def convolutions() -> list[Kernel]:
     kernels = []
     for value, weight in (("float32", "float32"), ("uint16", "float32"), ("float64", "float64"), ("int64", "int64")):
         for block in convolution_gpu.BLOCKS[8 if "64" in weight else 4]:
-            name = f"correlate_{block.channels}_{block.rows}_{block.lanes}"
-            kernels.append(Kernel("convolution", name, convolution_gpu.correlate_types(value, weight, value)))
+            kernels.append(Kernel("convolution", block.name, convolution_gpu.correlate_types(value, weight, value)))
         kernels.append(Kernel("convolution", "pack", convolution_gpu.pack_types(value, weight)))
         if value != "int64":
             kernels.append(Kernel("convolution", "gather_4", convolution_gpu.gather_types(value, weight, value)))
@@ -189,3 +188,14 @@ def test_instructions_of_a_walk(kernel: Kernel, store: str, outputs: int, budget
     assert not any(name.startswith(("LDL", "STL", "CALL")) for name in found.instructions)
     an_output = (found.loop - found.skipped / 2) / outputs
     assert 0 < an_output <= budget, f"{an_output} instructions"
+
+
+def test_instructions_of_a_transposed_convolution(tmp_path: Path) -> None:
+    """Of an output of 3 to 3 channels, 4 x 4 taps, stride 2: 2 x 2 of each channel, those along the height at once."""
+    kernel = Kernel(
+        "convolution", "correlate_3_8_4_2", convolution_gpu.correlate_types("float32", "float32", "float32")
+    )
+    found = machine_code.read(code(kernel), (9, 0), tmp_path)
+    inside, at_edges, columns, rows, depth = found.loops
+    around = sum(found.instructions.values()) - depth + (depth - rows) + (rows - columns)
+    assert around + 2 * (columns - inside - at_edges) + 2 * 3 * inside <= 24 * 38.1

@@ -144,6 +144,19 @@ def registers(typing_context, example, count):
     return types.CPointer(example)(example, count), emit
 
 
+@intrinsic
+def settled(typing_context, value):
+    """Return a value as it is, of which LLVM does not ask how it changes from turn to turn of loops.
+
+    Else it would keep all that is so many values on in registers of its own, and change each of them in each loop.
+    """
+
+    def emit(context, builder, signature, arguments):
+        return builder.asm(ir.FunctionType(INT32, [INT32]), "", "=r,0", arguments, side_effect=False)
+
+    return value(value), emit
+
+
 def _position(register):
     @intrinsic
     def read(typing_context):
