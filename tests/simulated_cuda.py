@@ -25,7 +25,7 @@ from resample.kernels.cuda import driver, passes
 from resample.kernels.cuda.constants import SYMBOL
 
 REGISTERS = [f"{name}.{axis}" for name in ("ctaid", "tid", "ntid", "nctaid") for axis in "xyz"]
-INSTRUCTIONS = ["dp2a.lo.s32.u32", "dp2a.hi.s32.u32", "prmt.b32", "cvt.pack.sat.u8.s32.b32"]
+INSTRUCTIONS = ["dp2a.lo.s32.u32", "dp2a.hi.s32.u32", "prmt.b32", "prmt.b32.f4e", "cvt.pack.sat.u8.s32.b32"]
 INT32, INT64, POINTER = ir.IntType(32), ir.IntType(64), ir.IntType(8).as_pointer()
 _code: list[Any] = []  # owns the code of twins
 _one_at_a_time = threading.Lock()
@@ -78,8 +78,10 @@ def _instructions() -> str:
             for weight, byte in zip(parts(a, 16), bytes_, strict=True):
                 c = builder.add(c, builder.mul(builder.sext(weight, INT32), builder.zext(byte, INT32)))
             result = c
-        elif name == "prmt.b32":
+        elif name.startswith("prmt"):
             both = builder.or_(builder.shl(builder.zext(b, INT64), INT64(32)), builder.zext(a, INT64))
+            if name == "prmt.b32.f4e":
+                c = builder.add(builder.mul(builder.and_(c, INT32(3)), INT32(0x1111)), INT32(0x3210))
             result = INT32(0)
             for k, digit in enumerate(parts(c, 4)[:4]):
                 shift = builder.shl(builder.zext(builder.and_(digit, digit.type(7)), INT64), INT64(3))

@@ -163,26 +163,29 @@ def test_instructions(kernel: Kernel, store: str, outputs: int, budget: float, t
     [
         (walk("planes", 2, 4, "float32"), "STG.E.128", 4, 13.5),
         (walk("planes", 4, 4, "float32"), "STG.E.128", 4, 21.5),
-        (walk("beside", 2, 4, "float32"), "STG.E.128", 4, 14),
+        (walk("beside", 2, 4, "float32"), "STG.E.128", 4, 14.8),
         (walk("beside", 4, 4, "float32"), "STG.E.128", 4, 17),
         (walk("planes", 2, 8, "uint16"), "STG.E.128", 8, 12),
         (walk("planes", 4, 4, "uint16"), "STG.E.64", 4, 24),
-        (walk("halves", 2, 8, "uint16"), "STG.E.128", 8, 11),
+        (walk("halves", 2, 8, "uint16"), "STG.E.128", 8, 11.2),
         (walk("halves", 4, 8, "uint16"), "STG.E.128", 8, 19),
         (walk("beside", 2, 8, "uint16"), "STG.E.128", 8, 9.5),
         (walk("beside", 4, 8, "uint16"), "STG.E.128", 8, 16),
-        (packed(2, 4, 2), "STG.E.128", 16, 7.8),
-        (packed(4, 2, 2), "STG.E.64", 8, 10.6),
-        (packed(4, 4, 2), "STG.E.128", 16, 9.2),
-        (packed(2, 2, 4), "STG.E.64", 8, 10.7),
-        (packed(4, 2, 4), "STG.E.64", 8, 12.1),
+        (packed(2, 4, 2), "STG.E.128", 16, 8.1),
+        (packed(4, 2, 2), "STG.E.64", 8, 11),
+        (packed(4, 4, 2), "STG.E.128", 16, 9.6),
+        (packed(2, 2, 4), "STG.E.64", 8, 11.8),
+        (packed(4, 2, 4), "STG.E.64", 8, 13.3),
         (walk("planes", 2, 4, "uint8"), "STG.E", 4, 19.5),
         (walk("planes", 4, 4, "uint8"), "STG.E", 4, 28.5),
     ],
     ids=lambda value: str(value) if isinstance(value, Kernel) else None,
 )
 def test_instructions_of_a_walk(kernel: Kernel, store: str, outputs: int, budget: float, tmp_path: Path) -> None:
-    """Of an output to twice the size, where every other row of outputs skips the part for a new source row."""
+    """Of an output to twice the size, where every other row of outputs skips the part for a new source row.
+
+    Budgets are those of the oldest LLVM that Numba comes with here; the newest needs up to a tenth less.
+    """
     found = machine_code.read(code(kernel), (9, 0), tmp_path)
     assert store in found.instructions
     assert not any(name.startswith(("LDL", "STL", "CALL")) for name in found.instructions)
@@ -198,4 +201,4 @@ def test_instructions_of_a_transposed_convolution(tmp_path: Path) -> None:
     found = machine_code.read(code(kernel), (9, 0), tmp_path)
     inside, at_edges, columns, rows, depth = found.loops
     around = sum(found.instructions.values()) - depth + (depth - rows) + (rows - columns)
-    assert around + 2 * (columns - inside - at_edges) + 2 * 3 * inside <= 24 * 38.1
+    assert around + 2 * (columns - inside - at_edges) + 2 * 3 * inside <= 24 * 40.2  # 38.1 with the newest LLVM

@@ -36,11 +36,13 @@ GROUPS_AND_WORDS = [(1, 2), (2, 2), (4, 2), (1, 4), (2, 4)]
 
 
 @njit(inline="always")
-def pack(values, levels, groups):
-    """Put the bytes that the int32 `levels` become, four each, into `values`."""
+def pack(values, sums, precision, groups):
+    """Put the bytes that int32 sums become, four each, into `values`."""
+    for k in range(4 * groups):
+        sums[k] = shifted(sums[k], precision)
     for g in range(groups):
-        values[g] = clamped(levels[4 * g + 3], levels[4 * g + 2], uint32(0))
-        values[g] = clamped(levels[4 * g + 1], levels[4 * g], values[g])
+        values[g] = clamped(sums[4 * g + 3], sums[4 * g + 2], uint32(0))
+        values[g] = clamped(sums[4 * g + 1], sums[4 * g], values[g])
 
 
 def _contract_bytes(taps, groups, words):
@@ -73,7 +75,7 @@ def _contract_bytes(taps, groups, words):
             load_vector(weights, s * lanes, column_weight, place, lanes)
         window = registers(uint32(0), all_words)
         samples, columns = registers(uint32(0), lanes), registers(uint32(0), lanes)
-        levels = registers(int32(0), lanes)
+        sums = registers(int32(0), lanes)
         entry, values = registers(uint32(0), 4), registers(uint32(0), groups)
         half, zero = first_total(int32(0), column_precision), first_total(int32(0), row_precision)
         begin = uint32(first_row() * segment)
@@ -88,30 +90,32 @@ def _contract_bytes(taps, groups, words):
                         place = load(row_place, uint32(uint32(uint32(y + uint32(1)) * uint32(taps)) - t))
                         for g in range(groups):
                             read_words(window, g * words, source, uint32(place + begins[g]), words)
-                        # short loops, which LLVM unrolls
+                        # one step after the other, as only short loops are unrolled
+                        for g in range(groups):
+                            for k in range(4 * g, 4 * g + 4):
+                                samples[k] = chosen(window[g * words], window[g * words + 1], picks[k])
+                        if words > 2:
+                            for g in range(groups):
+                                for k in range(4 * g, 4 * g + 4):
+                                    others = chosen(window[g * words + 2], window[g * words + 3], picks[k])
+                                    samples[k] = chosen(samples[k], others, picks[lanes + k])
                         for k in range(lanes):
-                            w = k // 4 * words
-                            samples[k] = chosen(window[w], window[w + 1], picks[k])
-                            if words > 2:
-                                others = chosen(window[w + 2], window[w + 3], picks[k])
-                                samples[k] = chosen(samples[k], others, picks[lanes + k])
+                            sums[k] = dot_low(weights[k], samples[k], half)
+                        if taps > 2:
+                            for k in range(lanes):
+                                sums[k] = dot_high(weights[lanes + k], samples[k], sums[k])
+                        pack(values, sums, column_precision, groups)
                         for k in range(lanes):
-                            across = dot_low(weights[k], samples[k], half)
-                            if taps > 2:
-                                across = dot_high(weights[lanes + k], samples[k], across)
-                            levels[k] = shifted(across, column_precision)
-                        pack(values, levels, groups)
-                        for k in range(lanes):
-                            columns[k] = chosen(columns[k], values[k // 4], uint32(0x4321 + k % 4 * 0x1000))
+                            columns[k] = chosen(columns[k], values[k >> 2], uint32(0x4321 + ((k & 3) << 12)))
                         t = uint32(t - uint32(1))
                     if t == uint32(0):
                         load_vector(entry, 0, row_entry, uint32(y * uint32(4)), 4)
                         for k in range(lanes):
-                            total = dot_high(entry[taps // 2], columns[k], zero)
-                            if taps > 2:
-                                total = dot_low(entry[1], columns[k], total)
-                            levels[k] = shifted(total, row_precision)
-                        pack(values, levels, groups)
+                            sums[k] = dot_high(entry[taps // 2], columns[k], zero)
+                        if taps > 2:
+                            for k in range(lanes):
+                                sums[k] = dot_low(entry[1], columns[k], sums[k])
+                        pack(values, sums, row_precision, groups)
                         store_vector(target, uint32(uint32(y * row_out) + first), values, groups)
                         t, y = entry[0], uint32(y + uint32(1))
                 plane = uint32(plane + planes_side_by_side())

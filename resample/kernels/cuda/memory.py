@@ -74,13 +74,12 @@ def read_words(typing_context, into, at, pointer, index, words):
             return _read(context, builder, builder.addrspacecast(word, INT32.as_pointer(1), "addrspacecast"), 1)
 
         first = builder.ptrtoint(_place(builder, arguments[2], arguments[3], index), INT64)
-        shift = builder.shl(builder.trunc(first, INT32), INT32(3))  # modulo 32
-        kind = ir.FunctionType(INT32, [INT32] * 3)
-        from_two = builder.module.declare_intrinsic("llvm.fshr", [INT32], kind)
+        byte = builder.trunc(first, INT32)
         parts = [aligned(builder.add(first, INT64(4 * k))) for k in range(count)]
         parts.append(aligned(builder.add(first, INT64(4 * count - 1))))
         for k in range(count):
-            part = builder.call(from_two, [parts[k + 1], parts[k], shift])
+            # four of the eight bytes of two words, from that on whose number are the lowest two bits of the place
+            part = _issued(builder, "prmt.b32.f4e", [parts[k], parts[k + 1], byte])
             builder.store(part, builder.gep(arguments[0], [builder.add(arguments[1], INT64(k))]))
         return context.get_dummy_value()
 
@@ -196,12 +195,16 @@ def _instruction(name, result):
     @intrinsic
     def issue(typing_context, a, b, c):
         def emit(context, builder, signature, arguments):
-            kind = ir.FunctionType(INT32, [INT32] * 3)
-            return builder.asm(kind, f"{name} $0, $1, $2, $3;", "=r,r,r,r", arguments, side_effect=False)
+            return _issued(builder, name, arguments)
 
         return result(a, b, c), emit
 
     return issue
+
+
+def _issued(builder, name, arguments):
+    kind = ir.FunctionType(INT32, [INT32] * 3)
+    return builder.asm(kind, f"{name} $0, $1, $2, $3;", "=r,r,r,r", arguments, side_effect=False)
 
 
 # c plus the two int16 of a times the lower, or the upper, two bytes of b

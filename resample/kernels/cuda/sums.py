@@ -102,18 +102,24 @@ def _halves(taps, lanes):
     In `columns` stands for an even tap where the window begins, and for an odd one which of its bytes, in hexadecimal
     digits, are the samples of both.
     """
-    words, all_taps = lanes // 2, taps * lanes
+    words = lanes // 2
+
+    @njit(inline="always")
+    def read_two(samples, s, row, place, columns):
+        window = registers(uint32(0), words)
+        for k in range(0, lanes, 4):
+            read_words(window, k >> 1, row, uint32(place + columns[s + k]), 2)
+        for k in range(lanes):
+            w = k >> 2 << 1
+            both = chosen(window[w], window[w + 1], columns[s + lanes + k])
+            samples[s + k] = uint16(both)
+            samples[s + lanes + k] = uint16(both >> uint32(16))
 
     @njit(inline="always")
     def read(samples, row, place, columns):
-        window = registers(uint32(0), words)
-        for s in range(0, all_taps, 2 * lanes):
-            for k in range(0, lanes, 4):
-                read_words(window, k // 2, row, uint32(place + columns[s + k]), 2)
-            for k in range(lanes):
-                both = chosen(window[k // 4 * 2], window[k // 4 * 2 + 1], columns[s + lanes + k])
-                samples[s + k] = uint16(both)
-                samples[s + lanes + k] = uint16(both >> uint32(16))
+        read_two(samples, 0, row, place, columns)
+        if taps > 2:
+            read_two(samples, 2 * lanes, row, place, columns)
 
     return read
 
