@@ -26,8 +26,14 @@ class _Block(NamedTuple):
     rows: int
     lanes: int
     """Weights that are loaded at once; those of a tap are filled up to a multiple."""
-    cost: int
-    """Instructions of the inner loop, counted in machine code of compute capability 9.0, where float64 counts twice."""
+    together: int
+    """Taps along the height that are taken at once."""
+    cost: float
+    """Instructions of the inner loop a tap, in machine code of compute capability 9.0, where float64 counts twice."""
+
+    @property
+    def name(self) -> str:
+        return f"correlate_{self.channels}_{self.rows}_{self.lanes}_{self.together}"
 
     @property
     def padded(self) -> int:
@@ -36,10 +42,13 @@ class _Block(NamedTuple):
 
 # by the bytes of a weight, so that vectors have up to 16
 BLOCKS = {
-    4: (_Block(1, 8, 1, 54), _Block(3, 8, 4, 74), _Block(4, 4, 4, 40), _Block(8, 4, 4, 57)),
-    8: (_Block(1, 8, 1, 94), _Block(4, 4, 2, 57)),
+    4: (
+        *(_Block(1, 8, 1, 1, 32), _Block(3, 8, 4, 1, 48), _Block(4, 4, 4, 1, 32), _Block(8, 4, 4, 1, 49)),
+        *(_Block(1, 8, 1, 2, 23), _Block(3, 8, 4, 2, 41.5), _Block(4, 4, 4, 2, 27.5)),
+    ),
+    8: (_Block(1, 8, 1, 1, 40), _Block(4, 4, 2, 1, 49)),
 }
-GATHERING = _Block(1, 4, 1, 0)  # of the sums of products
+GATHERING = _Block(1, 4, 1, 1, 0)  # of the sums of products
 
 WARP = 32  # threads that load and store at once
 
@@ -157,10 +166,7 @@ def _plan(
     value, kind = passes.name_of(dtype), passes.name_of(precise if bias is None or bias != dtype else dtype)
     name, types, pack = f"gather_{block.rows}", gather_types(value, precise.name, kind), None
     if not by_products:
-        name, types = (
-            f"correlate_{block.channels}_{block.rows}_{block.lanes}",
-            correlate_types(value, precise.name, kind),
-        )
+        name, types = block.name, correlate_types(value, precise.name, kind)
         pack = driver.kernel(_SOURCE, "pack", pack_types(value, precise.name), device)
     launch = driver.kernel(_SOURCE, name, types, device)
     converts_bias = bias is not None and bias not in (dtype, precise)  # NumPy takes None for float64
@@ -198,17 +204,30 @@ def _products_are_quicker(shape: Shape) -> bool:
 def _cheapest_block(shape: Shape, dtype: DType) -> _Block:
     """Return the block that takes the fewest instructions an output, those that are not there included."""
     rows = -(-shape.out[1] // shape.stride[1])  # of a phase
+    tap_step, sample_step = _steps(shape, 1)
 
     def cost(block: _Block) -> float:
         return -(-shape.out_channels // block.channels) * -(-rows // block.rows) * block.cost
 
-    return min(BLOCKS[precise_type(dtype).itemsize], key=cost)
+    def serves(block: _Block) -> bool:
+        """Return whether an output has as many taps, and the samples of one are the next output's of another."""
+        return block.together == 1 or (shape.kernel[1] > tap_step and sample_step == _spread(shape, block))
+
+    return min(filter(serves, BLOCKS[precise_type(dtype).itemsize]), key=cost)
+
+
+def _spread(shape: Shape, block: _Block) -> int:
+    """Return how many rows of samples are from one row of a tile to the next of its phase.
+
+    They lie side by side if lanes are columns, else so that lanes are neighbouring rows.
+    """
+    _, height, width = shape.out
+    return 1 if width >= WARP else max(1, -(-height // (shape.stride[1] * block.rows)))
 
 
 def _tables(shape: Shape, groups: int, block: _Block, precise: DType, device: int) -> _Tables:
     depth, height, width = shape.out
-    # rows of a tile lie side by side if lanes are columns, else so that lanes are neighbouring rows
-    spread = 1 if width >= WARP else max(1, -(-height // (shape.stride[1] * block.rows)))
+    spread = _spread(shape, block)
     reach = spread * shape.stride[1]
     row = np.arange(height)
     row = row // reach * (reach * block.rows) + row % reach
@@ -221,6 +240,8 @@ def _tables(shape: Shape, groups: int, block: _Block, precise: DType, device: in
     tiles[..., 1] = np.minimum(block.rows, -((row - height) // reach))
     tiles[..., 2:5] = _taps(shape, 0, np.arange(depth), 0)[:, None]
     tiles[..., 5:] = _taps(shape, 1, row, (block.rows - 1) * spread)
+    tiles[tiles[..., 4] == 0, 7] = 0  # instead of none along the depth, which kernels need not ask
+    tiles[..., 4] = np.maximum(tiles[..., 4], 1)
     group, first = np.arange(groups)[:, None], np.arange(0, shape.out_channels, block.channels)
     owners = np.zeros((groups, len(first), 4), np.int64)
     owners[..., 0] = group * shape.in_channels

@@ -30,6 +30,10 @@ class Code(NamedTuple):
     """By name, of the whole kernel; empty where they were not asked for."""
     loop: int
     """Instructions of the longest loop without another in it."""
+    skipped: int
+    """How many of these the furthest jump ahead in that loop skips."""
+    loops: tuple[int, ...]
+    """Instructions of all loops, the shortest first."""
 
 
 @cache
@@ -85,37 +89,34 @@ def read(ptx: bytes, capability: tuple[int, int], folder: Path, *, disassembled:
     stack = re.search(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", said)
     assert used
     assert stack
-    found: collections.Counter[str] = collections.Counter()
-    longest = 0
+    listing = ""
     if disassembled:
         path = folder / "kernel.cubin"
         path.write_bytes(code)
         command = [_packaged("*/bin/nvdisasm"), "-c", path]
         listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        found, longest = _counted(listing)
-    return Code(int(used[1]), sum(map(int, stack.groups())), found, longest)
+    return Code(int(used[1]), sum(map(int, stack.groups())), *_counted(listing))
 
 
 _INSTRUCTION = re.compile(r"^\s+/\*([0-9a-f]{4,5})\*/\s+(?:@!?U?P\d+\s+)?([A-Z0-9_.]+)([^;]*)", re.M)
 
 
-def _counted(listing: str) -> tuple[collections.Counter[str], int]:
-    """Return the instructions by name, and the length of the longest loop without another in it."""
+def _counted(listing: str) -> tuple[collections.Counter[str], int, int, tuple[int, ...]]:
+    """Return the instructions by name, and the lengths of loops: see `Code`."""
     names: list[str] = []
     labels: dict[str, int] = {}
-    jumps: list[tuple[int, int]] = []
+    jumps: list[tuple[int, str]] = []
     for line in listing.splitlines():
         if label := re.match(r"(\.L_[\w$]+):", line):
             labels[label[1]] = len(names)
-        elif found := _INSTRUCTION.match(line):
-            if found[2] == "NOP":
-                continue
-            if found[2] == "BRA" and (target := re.search(r"\((\.L_[\w$]+)\)", found[3])) and target[1] in labels:
-                jumps.append((labels[target[1]], len(names)))
+        elif (found := _INSTRUCTION.match(line)) and found[2] != "NOP":
+            if found[2] == "BRA" and (target := re.search(r"\((\.L_[\w$]+)\)", found[3])):
+                jumps.append((len(names), target[1]))
             names.append(found[2])
-    inner = [
-        (start, end)
-        for start, end in jumps
-        if end > start and not any(start <= s and e < end and e > s for s, e in jumps)
-    ]
-    return collections.Counter(names), max((end - start + 1 for start, end in inner), default=0)
+    paths = [(start, labels[name]) for start, name in jumps if name in labels]
+    loops = [(target, start) for start, target in paths if target < start]
+    inner = [(start, end) for start, end in loops if not any(start <= s and e < end and e > s for s, e in loops)]
+    begin, end = max(inner, key=lambda loop: loop[1] - loop[0], default=(0, -1))
+    skipped = max((target - start - 1 for start, target in paths if begin <= start < target <= end), default=0)
+    lengths = sorted(end - begin + 1 for begin, end in loops)
+    return collections.Counter(names), end - begin + 1, skipped, tuple(lengths)

@@ -25,6 +25,7 @@ from resample.kernels.cuda import driver, passes
 from resample.kernels.cuda.constants import SYMBOL
 
 REGISTERS = [f"{name}.{axis}" for name in ("ctaid", "tid", "ntid", "nctaid") for axis in "xyz"]
+INSTRUCTIONS = ["dp2a.lo.s32.u32", "dp2a.hi.s32.u32", "prmt.b32", "prmt.b32.f4e", "cvt.pack.sat.u8.s32.b32"]
 INT32, INT64, POINTER = ir.IntType(32), ir.IntType(64), ir.IntType(8).as_pointer()
 _code: list[Any] = []  # owns the code of twins
 _one_at_a_time = threading.Lock()
@@ -44,7 +45,9 @@ def twin(module: str, name: str, arguments: tuple[str, ...]) -> Any:
         calls = f"call i32 {intrinsic}"
         program = "\n".join(line.replace(calls, f"load volatile i32, ptr {place}") for line in lines)
         program = program.replace(f"tail {calls}", calls)
-    whole = llvm.parse_assembly(program + "\n@position = global [12 x i32] zeroinitializer\n")
+    for name in INSTRUCTIONS:
+        program = program.replace(f'asm "{name} $0, $1, $2, $3;", "=r,r,r,r"', f"@{name}")
+    whole = llvm.parse_assembly(f"{program}\n@position = global [12 x i32] zeroinitializer\n{_instructions()}")
     whole.link_in(llvm.parse_assembly(str(_loop(arguments, machine))))
     tuning = llvm.create_pipeline_tuning_options(speed_level=1)
     builder = llvm.create_pass_builder(machine, tuning)
@@ -53,6 +56,45 @@ def twin(module: str, name: str, arguments: tuple[str, ...]) -> Any:
     linked.finalize_object()
     _code.append(linked)
     return ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3)(linked.get_function_address("run"))
+
+
+def _instructions() -> str:
+    """Return the definitions of a GPU's instructions on packed integers, by the manual of PTX.
+
+    https://docs.nvidia.com/cuda/parallel-thread-execution/
+    """
+    module = ir.Module()
+
+    def parts(value: Any, width: int) -> list[Any]:
+        return [builder.trunc(builder.lshr(value, INT32(k * width)), ir.IntType(width)) for k in range(32 // width)]
+
+    for name in INSTRUCTIONS:
+        function = ir.Function(module, ir.FunctionType(INT32, [INT32] * 3), name)
+        function.linkage = "internal"
+        builder = ir.IRBuilder(function.append_basic_block())
+        a, b, c = function.args
+        if name.startswith("dp2a"):
+            bytes_ = parts(b, 8)[2:] if ".hi." in name else parts(b, 8)[:2]
+            for weight, byte in zip(parts(a, 16), bytes_, strict=True):
+                c = builder.add(c, builder.mul(builder.sext(weight, INT32), builder.zext(byte, INT32)))
+            result = c
+        elif name.startswith("prmt"):
+            both = builder.or_(builder.shl(builder.zext(b, INT64), INT64(32)), builder.zext(a, INT64))
+            if name == "prmt.b32.f4e":
+                c = builder.add(builder.mul(builder.and_(c, INT32(3)), INT32(0x1111)), INT32(0x3210))
+            result = INT32(0)
+            for k, digit in enumerate(parts(c, 4)[:4]):
+                shift = builder.shl(builder.zext(builder.and_(digit, digit.type(7)), INT64), INT64(3))
+                byte = builder.and_(builder.trunc(builder.lshr(both, shift), INT32), INT32(255))
+                result = builder.or_(result, builder.shl(byte, INT32(8 * k)))
+        else:
+            result = builder.shl(c, INT32(16))
+            for k, level in enumerate((b, a)):
+                level = builder.select(builder.icmp_signed("<", level, INT32(0)), INT32(0), level)
+                level = builder.select(builder.icmp_signed(">", level, INT32(255)), INT32(255), level)
+                result = builder.or_(result, builder.shl(level, INT32(8 * k)))
+        builder.ret(result)
+    return "\n".join(map(str, module.functions))
 
 
 def _loop(arguments: tuple[str, ...], machine: llvm.TargetMachine) -> ir.Module:

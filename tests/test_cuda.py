@@ -23,7 +23,7 @@ import resample
 import resample.functional as F
 from resample import devices, nn
 from resample.kernels import store
-from resample.kernels.cuda import driver, passes
+from resample.kernels.cuda import byte_sums, driver, passes
 
 # numbers of axes, modes and flags
 MODES = [
@@ -89,11 +89,44 @@ def test_every_kernel_for_sums_runs(cuda: Driver) -> None:
         F.interpolate(Array(view), size=(4, width), mode=mode, antialias=True)
         F.interpolate(Array(view), size=(9, 3), mode=mode, antialias=True)
     wanted = {f"contract_planes_{taps}_{lanes}" for taps in (2, 4) for lanes in (1, 2, 4)}
+    wanted |= {"contract_beside_2_4", "contract_beside_4_4"}
     wanted |= {f"contract_rows_{lanes}" for lanes in (1, 2, 4)} | {"contract_columns"}
     for mode, planes in itertools.product(("bilinear", "bicubic", "lanczos"), (3, 6)):
         F.interpolate(Array(sample((1, planes, 20, 9), "float32")), size=(7, 4), mode=mode, antialias=True)
     wanted |= {f"contract_down_{live}_{images}" for live in (3, 5, 7) for images in (1, 4)}
     assert {name for name, *_ in cuda.launches} == wanted
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+def test_every_way_to_read_samples(dtype: str, cuda: Driver) -> None:
+    """Side by side, in windows at both ends of rows of any alignment, and too far apart for one."""
+    widths = (3, 8), (4, 12), (7, 16), (9, 20), (10, 15), (40, 16)
+    modes = "bilinear", "bicubic"
+    for (width, out), channels, mode, aligned in itertools.product(widths, (1, 2, 3, 4, 8), modes, (False, True)):
+        for view in layouts(sample((2, channels, 5, width), dtype))[:2]:
+            options = {"size": (11, out), "mode": mode, "align_corners": aligned}
+            result, eps = fetched(F.interpolate(Array(view), **options)), np.finfo(dtype).eps
+            np.testing.assert_allclose(result, F.interpolate(view, **options), rtol=2 * eps, atol=4 * eps)
+    wanted = {f"contract_{way}_{taps}_2" for way in ("planes", "beside") for taps in (2, 4)}
+    if dtype == "float16":
+        wanted = {f"contract_{way}_{taps}_{n}" for way in ("beside", "halves") for taps in (2, 4) for n in (4, 8)}
+        wanted |= {"contract_planes_2_8"}
+    names = {name for name, *_ in cuda.launches}
+    assert names >= wanted, wanted - names
+
+
+def test_every_kernel_for_bytes_runs(cuda: Driver) -> None:
+    """Windows at both ends of rows, for rows of any alignment, and samples that lie too far apart for one."""
+    widths = (8, 20), (9, 16), (11, 24), (20, 32), (24, 16), (20, 12), (90, 12)
+    modes = "bilinear", "bicubic"
+    for (width, out), channels, height, mode in itertools.product(widths, (1, 2, 3, 4), (3, 17), modes):
+        for view in layouts(sample((2, channels, 9, width), "uint8"))[:2]:
+            for aligned in (False, True):
+                options = {"size": (height, out), "mode": mode, "align_corners": aligned}
+                result = fetched(F.interpolate(Array(view), **options))
+                np.testing.assert_array_equal(result, F.interpolate(view, **options))
+    wanted = {f"contract_bytes_{n}_{g}_{w}" for n in (2, 4) for g, w in byte_sums.GROUPS_AND_WORDS}
+    assert {name for name, *_ in cuda.launches} == wanted | {f"contract_planes_{n}_4" for n in (2, 4)}
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
@@ -128,16 +161,20 @@ def test_a_thread_walks_down_rows(dtype: str, cuda: Driver, monkeypatch: pytest.
             np.testing.assert_array_equal(result, expected)
         else:
             np.testing.assert_allclose(result, expected, rtol=4 * np.finfo(dtype).eps, atol=8 * np.finfo(dtype).eps)
-    assert {name for name, *_ in cuda.launches} <= {f"contract_planes_{t}_{n}" for t in (2, 4) for n in (2, 4)}
+    kinds = {"contract_bytes_2_1_2", "contract_bytes_4_1_2"} if dtype == "uint8" else set()
+    kinds |= {f"contract_planes_{t}_{n}" for t in (2, 4) for n in (2, 4)}
+    assert {name for name, *_ in cuda.launches} <= kinds
 
 
-def test_infinities_stay_where_they_are(cuda: Driver) -> None:
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_infinities_stay_where_they_are(dtype: str, cuda: Driver) -> None:
     """Rows at the edge have fewer taps: what fills them up must not make NaN of an infinite neighbour."""
-    array = np.ones((1, 1, 6, 6), np.float32)
+    array = np.ones((1, 1, 6, 6), dtype)
     array[0, 0, 0, 0], array[0, 0, -1, -1], array[0, 0, 3, 3] = np.inf, -np.inf, np.nan
     for mode, size in itertools.product(("bilinear", "bicubic", "area"), ((12, 12), (3, 3), (7, 6))):
         expected = F.interpolate(array, size=size, mode=mode)
-        np.testing.assert_allclose(fetched(F.interpolate(Array(array), size=size, mode=mode)), expected, rtol=1e-6)
+        result = fetched(F.interpolate(Array(array), size=size, mode=mode))
+        np.testing.assert_allclose(result, expected, rtol=8 * np.finfo(dtype).eps)
 
 
 def test_a_row_of_minus_zero_stays_so(cuda: Driver) -> None:

@@ -12,7 +12,7 @@ import machine_code
 import pytest
 
 from resample import convolution_gpu, pooling_gpu
-from resample.kernels.cuda import passes, ptx
+from resample.kernels.cuda import byte_sums, passes, ptx
 
 CAPABILITIES = [(7, 5), (8, 0), (9, 0)]
 
@@ -28,6 +28,28 @@ class Kernel(NamedTuple):
         return f"{self.name}-{self.types[1].removesuffix('*')}"
 
 
+def walk(way: str, taps: int, lanes: int, value: str, target: str = "") -> Kernel:
+    weight = {"uint8": "int32", "float64": "float64"}.get(value, "float32")
+    return Kernel("sums", f"contract_{way}_{taps}_{lanes}", passes.planes_types(value, target or value, weight))
+
+
+def packed(taps: int, groups: int, words: int) -> Kernel:
+    name = f"contract_bytes_{taps}_{groups}_{words}"
+    return Kernel("byte_sums", name, passes.bytes_types("uint8", "uint8", "int32"))
+
+
+def walks() -> list[Kernel]:
+    kernels = [packed(taps, *shape) for taps, shape in itertools.product((2, 4), byte_sums.GROUPS_AND_WORDS)]
+    for taps in (2, 4):
+        most = {"float32": 4, "uint16": 16 // taps, "uint8": 4, "float64": 2}
+        kernels += [walk("planes", taps, n, value) for value, last in most.items() for n in (1, 2, 4, 8) if n <= last]
+        kernels += [walk("beside", taps, n, value) for value, last in most.items() for n in (2, 4) if n <= last]
+        kernels += [walk("beside", taps, 8, "uint16"), *(walk("halves", taps, n, "uint16") for n in (4, 8))]
+        # of float16 between passes
+        kernels += [walk(way, taps, 4, "uint16", "float32") for way in ("planes", "beside", "halves")]
+    return kernels
+
+
 def sums() -> list[Kernel]:
     kernels = []
     # bytes of the result that an output is, and of the source where it is twice as large
@@ -37,10 +59,6 @@ def sums() -> list[Kernel]:
         ("uint8", "uint8", "int32"),
         ("float64", "float64", "float64"),
     ):
-        for taps, lanes in itertools.product((2, 4), (1, 2, 4)):
-            if value != "float64" or lanes <= 2:
-                name, types = f"contract_planes_{taps}_{lanes}", passes.planes_types(value, target, weight)
-                kernels.append(Kernel("sums", name, types))
         lanes = 2 if value == "float64" else 4
         kernels.append(Kernel("sums", f"contract_rows_{lanes}", passes.rows_types(value, target, weight)))
         kernels.append(Kernel("sums", "contract_columns", passes.columns_types(value, target, weight)))
@@ -52,7 +70,6 @@ def sums() -> list[Kernel]:
         if value != "uint8":
             kernels.append(Kernel("sums", "average", passes.average_types(value, weight)))
     # of float16 between passes
-    kernels.append(Kernel("sums", "contract_planes_2_4", passes.planes_types("uint16", "float32", "float32")))
     kernels.append(Kernel("sums", "contract_rows_4", passes.rows_types("float32", "uint16", "float32")))
     return kernels
 
@@ -93,8 +110,7 @@ def convolutions() -> list[Kernel]:
     kernels = []
     for value, weight in (("float32", "float32"), ("uint16", "float32"), ("float64", "float64"), ("int64", "int64")):
         for block in convolution_gpu.BLOCKS[8 if "64" in weight else 4]:
-            name = f"correlate_{block.channels}_{block.rows}_{block.lanes}"
-            kernels.append(Kernel("convolution", name, convolution_gpu.correlate_types(value, weight, value)))
+            kernels.append(Kernel("convolution", block.name, convolution_gpu.correlate_types(value, weight, value)))
         kernels.append(Kernel("convolution", "pack", convolution_gpu.pack_types(value, weight)))
         if value != "int64":
             kernels.append(Kernel("convolution", "gather_4", convolution_gpu.gather_types(value, weight, value)))
@@ -102,7 +118,7 @@ def convolutions() -> list[Kernel]:
     return [*kernels, Kernel("convolution", "convert_half", convolution_gpu.convert_types("float32", "uint16"))]
 
 
-KERNELS = [*sums(), *copies(), *pools(), *convolutions()]
+KERNELS = [*walks(), *sums(), *copies(), *pools(), *convolutions()]
 
 
 @pytest.mark.parametrize("kernel", KERNELS, ids=str)
@@ -116,10 +132,6 @@ def test_registers_and_memory(kernel: Kernel, tmp_path: Path) -> None:
         assert found.stack == 0
         wide = "float64*" in kernel.types or "int64*" in kernel.types
         assert found.registers <= (168 if wide else 128)
-
-
-def planes(taps: int, lanes: int, value: str, weight: str) -> Kernel:
-    return Kernel("sums", f"contract_planes_{taps}_{lanes}", passes.planes_types(value, value, weight))
 
 
 def copy(lanes: int, unit: int) -> Kernel:
@@ -147,24 +159,46 @@ def test_instructions(kernel: Kernel, store: str, outputs: int, budget: float, t
 
 
 @pytest.mark.parametrize(
-    ("kernel", "store", "fresh", "all_rows"),
+    ("kernel", "store", "outputs", "budget"),
     [
-        (planes(2, 4, "float32", "float32"), "STG.E.128", 74, 390),
-        (planes(4, 4, "float32", "float32"), "STG.E.128", 100, 260),
-        (planes(2, 4, "uint16", "float32"), "STG.E.64", 60, 190),
-        (planes(4, 4, "uint16", "float32"), "STG.E.64", 115, 280),
-        (planes(2, 4, "uint8", "int32"), "STG.E", 70, 220),
-        (planes(4, 4, "uint8", "int32"), "STG.E", 125, 300),
+        (walk("planes", 2, 4, "float32"), "STG.E.128", 4, 13.5),
+        (walk("planes", 4, 4, "float32"), "STG.E.128", 4, 21.5),
+        (walk("beside", 2, 4, "float32"), "STG.E.128", 4, 14.8),
+        (walk("beside", 4, 4, "float32"), "STG.E.128", 4, 17),
+        (walk("planes", 2, 8, "uint16"), "STG.E.128", 8, 12),
+        (walk("planes", 4, 4, "uint16"), "STG.E.64", 4, 24),
+        (walk("halves", 2, 8, "uint16"), "STG.E.128", 8, 11.2),
+        (walk("halves", 4, 8, "uint16"), "STG.E.128", 8, 19),
+        (walk("beside", 2, 8, "uint16"), "STG.E.128", 8, 9.5),
+        (walk("beside", 4, 8, "uint16"), "STG.E.128", 8, 16),
+        (packed(2, 4, 2), "STG.E.128", 16, 8.1),
+        (packed(4, 2, 2), "STG.E.64", 8, 11),
+        (packed(4, 4, 2), "STG.E.128", 16, 9.6),
+        (packed(2, 2, 4), "STG.E.64", 8, 11.8),
+        (packed(4, 2, 4), "STG.E.64", 8, 13.3),
+        (walk("planes", 2, 4, "uint8"), "STG.E", 4, 19.5),
+        (walk("planes", 4, 4, "uint8"), "STG.E", 4, 28.5),
     ],
     ids=lambda value: str(value) if isinstance(value, Kernel) else None,
 )
-def test_instructions_of_a_walk(kernel: Kernel, store: str, fresh: int, all_rows: int, tmp_path: Path) -> None:
-    """Of the loop over new source rows, which twice as many outputs share, and of the whole kernel.
+def test_instructions_of_a_walk(kernel: Kernel, store: str, outputs: int, budget: float, tmp_path: Path) -> None:
+    """Of an output to twice the size, where every other row of outputs skips the part for a new source row.
 
-    An output of 4 x 4 taps of float32 to twice the size takes about (60 + 100 / 2) / 4 = 27.
+    Budgets are those of the oldest LLVM that Numba comes with here; the newest needs up to a tenth less.
     """
     found = machine_code.read(code(kernel), (9, 0), tmp_path)
     assert store in found.instructions
     assert not any(name.startswith(("LDL", "STL", "CALL")) for name in found.instructions)
-    assert 0 < found.loop <= fresh
-    assert sum(found.instructions.values()) <= all_rows
+    an_output = (found.loop - found.skipped / 2) / outputs
+    assert 0 < an_output <= budget, f"{an_output} instructions"
+
+
+def test_instructions_of_a_transposed_convolution(tmp_path: Path) -> None:
+    """Of an output of 3 to 3 channels, 4 x 4 taps, stride 2: 2 x 2 of each channel, those along the height at once."""
+    kernel = Kernel(
+        "convolution", "correlate_3_8_4_2", convolution_gpu.correlate_types("float32", "float32", "float32")
+    )
+    found = machine_code.read(code(kernel), (9, 0), tmp_path)
+    inside, at_edges, columns, rows, depth = found.loops
+    around = sum(found.instructions.values()) - depth + (depth - rows) + (rows - columns)
+    assert around + 2 * (columns - inside - at_edges) + 2 * 3 * inside <= 24 * 40.2  # 38.1 with the newest LLVM

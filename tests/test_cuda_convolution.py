@@ -119,8 +119,10 @@ def test_product_of_arguments(axes: int, dtype: str, cuda: Driver) -> None:
         ]
         checks.append(checked(axes, arrays[: 2 + number % 2], {**options, "groups": groups}))
     check_both_ways(checks, cuda)
-    names = {"float16": {"gather_4", "convert_half"}, "int64": {"pack", "correlate_4_4_2"}}
-    assert {name for name, *_ in cuda.launches} - {"correlate_1_8_1"} == names.get(dtype, {"gather_4"})
+    names = {"float16": {"gather_4", "convert_half"}, "int64": {"pack", "correlate_4_4_2_1"}}
+    assert {name for name, *_ in cuda.launches} - {"correlate_1_8_1_1", "correlate_1_8_1_2"} == names.get(
+        dtype, {"gather_4"}
+    )
 
 
 @settings(max_examples=40, deadline=None)
@@ -138,10 +140,11 @@ def test_every_block_serves(cuda: Driver) -> None:
     for dtype, blocks in (("float32", convolution_gpu.BLOCKS[4]), ("int64", convolution_gpu.BLOCKS[8])):
         for block in blocks:
             cuda.launches.clear()
+            taps = 2 * block.together  # of which an output has half
             for channels, height in itertools.product({block.channels, max(1, block.channels - 1)}, (40, 9)):
-                arrays = [random_array((2, 3, height, 40), dtype, 1), random_array((3, channels, 4, 4), dtype, 2)]
+                arrays = [random_array((2, 3, height, 40), dtype, 1), random_array((3, channels, taps, 4), dtype, 2)]
                 compare(2, arrays, {"stride": 2, "padding": 1})
-            assert f"correlate_{block.channels}_{block.rows}_{block.lanes}" in {name for name, *_ in cuda.launches}
+            assert block.name in {name for name, *_ in cuda.launches}
 
 
 @pytest.mark.parametrize("value", [np.inf, np.nan])
@@ -364,7 +367,7 @@ def check_matmul(view: DeviceArray) -> None:
 
 def kernels() -> list[tuple[str, tuple[str, ...]]]:
     """Return the kernels of the usual dtypes."""
-    blocks = [f"correlate_{block.channels}_{block.rows}_{block.lanes}" for block in convolution_gpu.BLOCKS[4]]
+    blocks = [block.name for block in convolution_gpu.BLOCKS[4]]
     found = [(name, convolution_gpu.correlate_types("float32", "float32", "float32")) for name in blocks]
     found += [(blocks[-1], convolution_gpu.correlate_types("uint16", "float32", "uint16"))]
     found += [("gather_4", convolution_gpu.gather_types("float32", "float32", "float32"))]
@@ -378,4 +381,4 @@ def test_machine_code(name: str, kinds: tuple[str, ...], tmp_path: Path) -> None
     assert b".f64" not in text or "float64*" in kinds
     found = machine_code.read(text, (9, 0), tmp_path, disassembled=False)
     assert found.stack == 0
-    assert found.registers <= 120
+    assert found.registers <= 128

@@ -33,7 +33,12 @@ LAYERS = [
     ["resample.kernels.entry"],
     ["resample.kernels.cuda.driver"],
     ["resample.kernels.cuda.ptx"],
-    ["resample.kernels.cuda.convolution", "resample.kernels.cuda.copies", "resample.kernels.cuda.pooling"],
+    [
+        "resample.kernels.cuda.byte_sums",
+        "resample.kernels.cuda.convolution",
+        "resample.kernels.cuda.copies",
+        "resample.kernels.cuda.pooling",
+    ],
     ["resample.kernels.cuda.sums"],
     ["resample.kernels.cuda.memory", "resample.kernels.cuda.constants"],
     ["resample.kernels.store"],

@@ -6,9 +6,9 @@ ROWS = 4
 # planes of which one thread of `sums.contract_down_*` takes a column each
 IMAGES = 4
 
-# the oldest card that kernels are compiled for, and the version of PTX that came with it: newer ones take it too
+# the oldest card that kernels are compiled for, and the first version of PTX that packs bytes: newer ones take them too
 LEAST_CAPABILITY = (7, 5)
-TARGET = ("sm_75", "+ptx64")
+TARGET = ("sm_75", "+ptx65")
 
 # the name of each kernel in its code
 SYMBOL = "kernel"

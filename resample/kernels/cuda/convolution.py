@@ -22,6 +22,7 @@ from resample.kernels.cuda.memory import (
     multiply_add,
     narrowed,
     registers,
+    settled,
     store,
     widened,
 )
@@ -61,10 +62,58 @@ def pack(
     store(dst, at, value)
 
 
-def _correlation(channels, rows, lanes):
-    """Return the kernel that sums `channels` x `rows` outputs a thread, and loads `lanes` weights at once."""
-    padded = -(-channels // lanes) * lanes
+def _adding(channels, rows, lanes, together, whole):
+    """Return what adds `together` taps along the height, of all input channels, to `channels` x `rows` sums.
+
+    `whole`: all samples are inside the input; else those that are not are left out.
+    """
+    padded, above = -(-channels // lanes) * lanes, together - 1
+    n_samples, n_factors = rows + above, padded * together
+
+    @njit(inline="always")
+    def add(
+        totals, source, start, y, height, width, plane, spread,
+        taps, tap, kernel_w, in_channels, next_tap, more,
+    ):  # fmt: skip
+        """Add a tap whose first sample is at `start`, in row y, and if there is `more`, the one `next_tap` taps on.
+
+        Its samples are those of the first, each of the sum a row further down, and one that lies above.
+        """
+        samples = registers(load(taps, uint32(0)), n_samples)
+        factors = registers(load(taps, uint32(0)), n_factors)
+        end = uint32(tap + uint32(in_channels * kernel_w))
+        while tap != end:
+            for t in range(together):
+                if t == 0 or more:
+                    for c in range(0, padded, lanes):
+                        place = uint32(uint32(uint32(tap + uint32(uint32(t) * next_tap)) * uint32(padded)) + uint32(c))
+                        load_vector(factors, t * padded + c, taps, place, lanes)
+            # all loads before the first sum waits for one
+            for r in range(n_samples):
+                down = uint32(uint32(uint32(r) - uint32(above)) * spread)
+                if (r >= above or more) and (whole or uint32(y + down) < height):
+                    samples[r] = widened(load(source, uint32(start + uint32(down * width))))
+            for t in range(together):
+                if t == 0 or more:
+                    for r in range(rows):
+                        down = uint32(uint32(uint32(r) - uint32(t)) * spread)
+                        if whole or uint32(y + down) < height:
+                            for c in range(channels):
+                                total, factor = totals[r * channels + c], factors[t * padded + c]
+                                totals[r * channels + c] = multiply_add(samples[r + above - t], factor, total)
+            source = after(source, plane)
+            tap = uint32(tap + kernel_w)
+
+    return add
+
+
+def _correlation(channels, rows, lanes, together):
+    """Return the kernel that sums `channels` x `rows` outputs a thread, and loads `lanes` weights at once.
+
+    It takes `together` taps along the height at a time, 2 where the next tap's samples are `spread` rows up.
+    """
     count = channels * rows
+    add_all, add_inside = (_adding(channels, rows, lanes, together, whole) for whole in (True, False))
 
     def correlate(
         dst, src, weight, bias, columns, tiles, owners,
@@ -79,7 +128,8 @@ def _correlation(channels, rows, lanes):
 
         - `columns`, four for each column: 0, its first tap, that tap's sample, how many taps;
         - `tiles`, eight for each tile, whose rows are `reach` apart: the first row, how many rows; along the depth
-          the first tap, its sample, how many taps; along the height likewise, for all that any of the rows receives;
+          the first tap, its sample, how many taps, at least 1; along the height likewise, for all that any of the rows
+          receives;
         - `owners`, four for each block of channels: the first input and output channel, how many output channels, 0.
         """
         column = first_column(1)
@@ -96,62 +146,64 @@ def _correlation(channels, rows, lanes):
         source = after(src, (int64(image) * int64(all_in) + int64(place[0])) * int64(plane))
         taps = after(weight, int64(block) * int64(block_size))
         totals = registers(load(weight, uint32(0)), count)
-        samples = registers(load(weight, uint32(0)), rows)
-        factors = registers(load(weight, uint32(0)), padded)
         for c in range(channels):
             channel = uint32(place[1] + (uint32(c) if uint32(c) < place[2] else uint32(0)))
-            first = converted(widened(load(bias, uint32(channel * bias_step))), weight)
+            addend = converted(widened(load(bias, uint32(channel * bias_step))), weight)
             for r in range(rows):
-                totals[r * channels + c] = first
+                totals[r * channels + c] = addend
+        line_of_taps = uint32(in_channels * kernel_w)
+        next_tap = uint32(tap_step_h * line_of_taps)
         i = uint32(0)
-        while i != along[4]:
+        while True:  # there is a tap, which spares a second copy of all sums
             image_line = uint32(uint32(along[3] - uint32(i * sample_step_d)) * height)
             image_tap = uint32(uint32(along[2] + uint32(i * tap_step_d)) * kernel_h)
             j = uint32(0)
-            while j != along[7]:
+            while j < along[7]:
                 y = uint32(along[6] - uint32(j * sample_step_h))
                 line = uint32(uint32(image_line + y) * width)
-                tap_line = uint32(uint32(image_tap + uint32(along[5] + uint32(j * tap_step_h))) * in_channels)
+                tap_line = uint32(uint32(image_tap + uint32(along[5] + uint32(j * tap_step_h))) * line_of_taps)
+                more = together > 1 and uint32(j + uint32(1)) < along[7]
+                whole = y < height and uint32(y + uint32(uint32(rows - 1) * spread)) < height
+                whole = whole and (y >= spread or not more)
                 k = uint32(0)
                 while k != across[3]:
-                    start = uint32(line + uint32(across[2] - uint32(k * sample_step_w)))
-                    tap = uint32(uint32(tap_line * kernel_w) + uint32(across[1] + uint32(k * tap_step_w)))
-                    end = uint32(tap + uint32(in_channels * kernel_w))
-                    channel = source
-                    while tap != end:
-                        for c in range(0, padded, lanes):
-                            load_vector(factors, c, taps, uint32(uint32(tap * uint32(padded)) + uint32(c)), lanes)
-                        # all loads before the first sum waits for one
-                        for r in range(rows):
-                            down = uint32(uint32(r) * spread)
-                            if uint32(y + down) < height:
-                                samples[r] = widened(load(channel, uint32(start + uint32(down * width))))
-                        for r in range(rows):
-                            if uint32(y + uint32(uint32(r) * spread)) < height:
-                                for c in range(channels):
-                                    total = totals[r * channels + c]
-                                    totals[r * channels + c] = multiply_add(samples[r], factors[c], total)
-                        channel = after(channel, plane)
-                        tap = uint32(tap + kernel_w)
+                    start = settled(uint32(line + uint32(across[2] - uint32(k * sample_step_w))))
+                    tap = uint32(tap_line + uint32(across[1] + uint32(k * tap_step_w)))
+                    if whole:  # nearly always
+                        add_all(
+                            totals, source, start, y, height, width, plane, spread,
+                            taps, tap, kernel_w, in_channels, next_tap, more,
+                        )  # fmt: skip
+                    else:
+                        add_inside(
+                            totals, source, start, y, height, width, plane, spread,
+                            taps, tap, kernel_w, in_channels, next_tap, more,
+                        )  # fmt: skip
                     k = uint32(k + uint32(1))
-                j = uint32(j + uint32(1))
+                j = uint32(j + uint32(together))
             i = uint32(i + uint32(1))
+            if i == along[4]:
+                break
         target = after(dst, (int64(image) * int64(all_out) + int64(place[1])) * int64(out_plane))
         begin = uint32(uint32(along[0] * out_width) + column)
-        for c in range(channels):
-            if uint32(c) < place[2]:
-                for r in range(rows):
-                    if uint32(r) < along[1]:
-                        down = uint32(uint32(uint32(r) * reach) * out_width)
-                        store(target, uint32(begin + down), narrowed(totals[r * channels + c], dst))
-            target = after(target, out_plane)
+        for r in range(rows):
+            if uint32(r) == along[1]:
+                return
+            for c in range(channels):
+                if uint32(c) < place[2]:
+                    row = after(target, int64(out_plane) * int64(c))
+                    down = uint32(uint32(uint32(r) * reach) * out_width)
+                    store(row, uint32(begin + down), narrowed(totals[r * channels + c], dst))
 
     return correlate
 
 
 # weights come in vectors of up to sixteen bytes: the last one is for values of eight
-correlate_1_8_1, correlate_3_8_4, correlate_4_4_4, correlate_8_4_4, correlate_4_4_2 = (
-    _correlation(*shape) for shape in [(1, 8, 1), (3, 8, 4), (4, 4, 4), (8, 4, 4), (4, 4, 2)]
+correlate_1_8_1_1, correlate_3_8_4_1, correlate_4_4_4_1, correlate_8_4_4_1, correlate_4_4_2_1 = (
+    _correlation(*shape, 1) for shape in [(1, 8, 1), (3, 8, 4), (4, 4, 4), (8, 4, 4), (4, 4, 2)]
+)
+correlate_1_8_1_2, correlate_3_8_4_2, correlate_4_4_4_2 = (
+    _correlation(*shape, 2) for shape in [(1, 8, 1), (3, 8, 4), (4, 4, 4)]
 )
 
 
@@ -194,6 +246,7 @@ def _gathering(rows):
                 k = uint32(0)
                 while k != across[3]:
                     start = uint32(line + uint32(across[2] - uint32(k * sample_step_w)))
+                    start = settled(start)
                     tap = uint32(tap_line + uint32(across[1] + uint32(k * tap_step_w)))
                     some = after(source, int64(tap) * int64(plane))
                     for r in range(rows):

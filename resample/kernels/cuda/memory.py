@@ -1,7 +1,8 @@
 """What kernels say that Python has no word for, as Numba intrinsics of a few lines of portable LLVM IR each.
 
-Nothing here is NVIDIA's but the position of a thread in its grid, so that the same IR, with other positions, runs on a
-CPU in tests. Accesses of more than one value need a pointer that is a multiple of their size.
+Nothing here is NVIDIA's but the position of a thread in its grid and a few instructions on packed bytes, so that the
+same IR, with other positions and a definition of these, runs on a CPU in tests. Accesses of more than one value need a
+pointer that is a multiple of their size.
 """
 
 from __future__ import annotations
@@ -52,10 +53,37 @@ def load_vector(typing_context, into, at, pointer, index, lanes):
 def _read(context, builder, place, lanes):
     element = place.type.pointee
     whole = ir.VectorType(element, lanes) if lanes > 1 else element
-    value = builder.load(builder.bitcast(place, whole.as_pointer()))
+    value = builder.load(builder.bitcast(place, whole.as_pointer(place.type.addrspace)))
     value.align = min(lanes * context.get_abi_sizeof(element), MOST_ALIGNED)
     value.set_metadata("invariant.load", builder.module.add_metadata([]))
     return value
+
+
+@intrinsic(prefer_literal=True)
+def read_words(typing_context, into, at, pointer, index, words):
+    """Put the bytes from pointer[index] on, wherever it is, into the registers into[at : at + words], of uint32.
+
+    No aligned word is touched in which none of them lies.
+    """
+    count = words.literal_value
+
+    def emit(context, builder, signature, arguments):
+        def aligned(place):
+            word = builder.inttoptr(builder.and_(place, INT64(-4)), INT32.as_pointer())
+            # of global memory, which is not known of a number
+            return _read(context, builder, builder.addrspacecast(word, INT32.as_pointer(1), "addrspacecast"), 1)
+
+        first = builder.ptrtoint(_place(builder, arguments[2], arguments[3], index), INT64)
+        byte = builder.trunc(first, INT32)
+        parts = [aligned(builder.add(first, INT64(4 * k))) for k in range(count)]
+        parts.append(aligned(builder.add(first, INT64(4 * count - 1))))
+        for k in range(count):
+            # four of the eight bytes of two words, from that on whose number are the lowest two bits of the place
+            part = _issued(builder, "prmt.b32.f4e", [parts[k], parts[k + 1], byte])
+            builder.store(part, builder.gep(arguments[0], [builder.add(arguments[1], INT64(k))]))
+        return context.get_dummy_value()
+
+    return types.void(types.CPointer(types.uint32), types.int64, pointer, index, words), emit
 
 
 @intrinsic
@@ -115,6 +143,19 @@ def registers(typing_context, example, count):
     return types.CPointer(example)(example, count), emit
 
 
+@intrinsic
+def settled(typing_context, value):
+    """Return a value as it is, of which LLVM does not ask how it changes from turn to turn of loops.
+
+    Else it would keep all that is so many values on in registers of its own, and change each of them in each loop.
+    """
+
+    def emit(context, builder, signature, arguments):
+        return builder.asm(ir.FunctionType(INT32, [INT32]), "", "=r,0", arguments, side_effect=False)
+
+    return value(value), emit
+
+
 def _position(register):
     @intrinsic
     def read(typing_context):
@@ -148,6 +189,33 @@ def widened(typing_context, value):
     return result(value), emit
 
 
+def _instruction(name, result):
+    """Return an instruction of PTX on three registers."""
+
+    @intrinsic
+    def issue(typing_context, a, b, c):
+        def emit(context, builder, signature, arguments):
+            return _issued(builder, name, arguments)
+
+        return result(a, b, c), emit
+
+    return issue
+
+
+def _issued(builder, name, arguments):
+    kind = ir.FunctionType(INT32, [INT32] * 3)
+    return builder.asm(kind, f"{name} $0, $1, $2, $3;", "=r,r,r,r", arguments, side_effect=False)
+
+
+# c plus the two int16 of a times the lower, or the upper, two bytes of b
+dot_low = _instruction("dp2a.lo.s32.u32", types.int32)
+dot_high = _instruction("dp2a.hi.s32.u32", types.int32)
+# of the eight bytes of a and b those four whose numbers are the lowest hexadecimal digits of c
+chosen = _instruction("prmt.b32", types.uint32)
+# b and a, clamped to a byte's range, below the lower half of c
+clamped = _instruction("cvt.pack.sat.u8.s32.b32", types.uint32)
+
+
 @intrinsic
 def first_total(typing_context, weight, precision):
     """Return what a sum starts from: minus zero for floats, one half in units of 2**-precision else."""
@@ -171,6 +239,16 @@ def multiply_add(typing_context, a, b, total):
         return builder.add(builder.mul(*arguments[:2]), arguments[2])
 
     return total(total, total, total), emit
+
+
+@intrinsic
+def shifted(typing_context, total, precision):
+    """Return an int32 sum, in units of 2**-precision, rounded down to a whole number."""
+
+    def emit(context, builder, signature, arguments):
+        return builder.ashr(*arguments)
+
+    return types.int32(types.int32, types.int32), emit
 
 
 @intrinsic

@@ -217,6 +217,11 @@ def planes_types(source: str, target: str, weight: str) -> tuple[str, ...]:
     return (f"{target}*", f"{source}*", *tables, *_NUMBER * 3, *_BIG * 2, *_NUMBER, *_SIGNED * 2)
 
 
+def bytes_types(source: str, target: str, weight: str) -> tuple[str, ...]:
+    """Return the same of `byte_sums.contract_bytes_*`, which write bytes as words, and read pairs of weights."""
+    return ("uint32*", f"{source}*", *("uint32*",) * 4, f"{weight}*", *_NUMBER * 3, *_BIG * 2, *_NUMBER, *_SIGNED * 2)
+
+
 def down_types(source: str, target: str, weight: str) -> tuple[str, ...]:
     """Return the same of `sums.contract_down_*`."""
     tables = (*("uint32*",) * 3, f"{weight}*", *("uint32*",) * 2, f"{weight}*")
@@ -250,14 +255,16 @@ def _sums(shape: Shape, source: DType, target: DType, axes: Mapping[int, Taps], 
     weight = _weight(source)
     kinds = name_of(source), name_of(target), weight.name
     if len(axes) == 2 and _have_few_taps(axes):
-        kernel = _planes(axes[last - 1], axes[last], outer, inner, weight, 16 // target.itemsize)
+        pair = axes[last - 1], axes[last]
+        packed = _bytes(*pair, outer, inner, weight) if source == np.uint8 else None
+        kernel = packed or _planes(*pair, outer, inner, source, target)
     elif len(axes) == 2:
         kernel = _down(axes[last - 1], axes[last], outer, inner, weight)
     elif inner >= LONG_ROW:
         kernel = _rows(axes[last], outer, inner, weight)
     else:
         kernel = _columns(axes[last], outer, inner, weight)
-    launch = driver.kernel(f"{_SOURCE}.sums", kernel.name, kernel.types(*kinds), device)
+    launch = driver.kernel(f"{_SOURCE}.{kernel.module}", kernel.name, kernel.types(*kinds), device)
     return _pass(
         _after(shape, axes), target, launch, kernel.grid, driver.Constants(kernel.tables, device), kernel.numbers
     )
@@ -271,31 +278,103 @@ class _Kernel(NamedTuple):
     grid: Grid
     tables: list[Array]
     numbers: tuple[int, ...]
+    module: str = "sums"
 
 
-def _planes(along: Taps, across: Taps, planes: int, inner: int, weight: DType, most_lanes: int) -> _Kernel:
+def _planes(along: Taps, across: Taps, planes: int, inner: int, source: DType, target: DType) -> _Kernel:
     n_taps = 2 if max(along.n_taps, across.n_taps) == 2 else 4
     row_in, row_out = across.n_in * inner, across.n_out * inner
     check_plane(max(along.n_in * row_in, along.n_out * row_out, max(row_out, along.n_out) * n_taps))
-    lanes = lanes_of(row_out, min(4, most_lanes))
-    (row, row_weight), (column, column_weight) = (_filled(taps, n_taps, weight) for taps in (along, across))
-    threads = row_out // lanes * planes
-    # long segments resample source rows once, and short ones keep a GPU busy
-    segment = next((rows for rows in SEGMENTS if threads * (along.n_out // rows) >= THREADS * BLOCKS // 2), 1)
-    tables = [_table(row * row_in), row_weight, _table(_fresh(row)), _table(_along_columns(column, inner).T)]
+    (row, row_weight), (column, column_weight) = (_filled(taps, n_taps, _weight(source)) for taps in (along, across))
+    place = _along_columns(column, inner)
+    most = 4 if source == np.uint8 else 16 // max(source.itemsize, target.itemsize)
+    windows = _half_windows(place, row_in) if source == np.float16 else None
+    if inner % min(most, 4) == 0:
+        name, lanes = "beside", lanes_of(inner, most)
+    elif windows is not None:
+        name, lanes, place = "halves", lanes_of(row_out, most), windows
+    else:
+        name, lanes = "planes", lanes_of(row_out, min(most, 16 // n_taps))  # more would need too many registers
+    segment = _segment(row_out // lanes * planes, along.n_out)
+    tables = [_table(row * row_in), row_weight, _table(_fresh(row)), _table(place.T)]
     tables.append(np.ascontiguousarray(column_weight.repeat(inner, axis=0).T))
     numbers = (along.n_out, row_out, planes, along.n_in * row_in, along.n_out * row_out, segment)
     grid = grid_of(row_out // lanes, -(-along.n_out // segment), planes)
     precisions = (along.precision, across.precision)
-    return _Kernel(f"contract_planes_{n_taps}_{lanes}", planes_types, grid, tables, (*numbers, *precisions))
+    return _Kernel(f"contract_{name}_{n_taps}_{lanes}", planes_types, grid, tables, (*numbers, *precisions))
+
+
+def _windows(place: Array, size: int, row: int) -> tuple[Array, Array] | None:
+    """Return where windows of `size` values of a row begin that hold the places of a line, (lines, n); these in them.
+
+    None where some lie too far apart.
+    """
+    begin = np.minimum(place.min(axis=1, keepdims=True), row - size)
+    inside = place - begin
+    return (begin, inside) if row >= size and inside.max() < size else None
+
+
+def _half_windows(place: Array, row: int) -> Array | None:
+    """Return what `sums._halves` reads for the places (values, n_taps) of samples in a row, or None where it cannot."""
+    if len(place) % 4:
+        return None
+    pairs = place.reshape(-1, 4, place.shape[1] // 2, 2).swapaxes(1, 2)
+    found = _windows(pairs.reshape(-1, 8), 4, row)
+    if found is None:
+        return None
+    begin, inside = found
+    digits = (inside.reshape(pairs.shape) * (0x22, 0x2200)).sum(axis=-1) + 0x1010
+    both = np.broadcast_arrays(begin.reshape(*digits.shape[:2], 1), digits)
+    table: Array = np.stack(both, axis=-1).swapaxes(1, 2).reshape(place.shape)
+    return table
+
+
+def _bytes(along: Taps, across: Taps, planes: int, inner: int, weight: DType) -> _Kernel | None:
+    """Return the kernel for bytes, or None where rows are no whole groups, or the samples of one lie too far apart."""
+    n_taps = 2 if max(along.n_taps, across.n_taps) == 2 else 4
+    row_in, row_out = across.n_in * inner, across.n_out * inner
+    if row_out % 4:
+        return None
+    (row, row_weight), (column, column_weight) = (_filled(taps, n_taps, weight) for taps in (along, across))
+    place = _along_columns(column, inner).reshape(-1, 4 * n_taps)
+    found = _windows(place, 8, row_in) or _windows(place, 16, row_in)
+    if found is None:
+        return None
+    check_plane(max(along.n_in * row_in, along.n_out * row_out, max(row_out, along.n_out) * n_taps))
+    begin, inside = found
+    words, tap = 2 if inside.max() < 8 else 4, np.arange(n_taps)
+    half, byte = np.divmod(inside.reshape(row_out, n_taps), 8)
+    pick = [(digits << 4 * tap).sum(axis=1) for digits in (byte, 4 * half + tap)][: words // 2]
+    entry = np.zeros((along.n_out, 4), np.uint32)
+    entry[:, 0], entry[:, 1 : 1 + n_taps // 2] = _fresh(row), _pairs(row_weight)
+    tables = [_table(row * row_in), entry, _table(begin), _table(np.stack(pick))]
+    tables.append(np.ascontiguousarray(_pairs(column_weight).repeat(inner, axis=0).T))
+    groups = lanes_of(row_out // 4, 8 // words)
+    columns = row_out // 4 // groups
+    segment = _segment(columns * planes * groups, along.n_out)  # as many bytes on their way by fewer threads
+    numbers = (along.n_out, row_out // 4, planes, along.n_in * row_in, along.n_out * row_out // 4, segment)
+    grid = grid_of(columns, -(-along.n_out // segment), planes)
+    precisions = (along.precision, across.precision)
+    name = f"contract_bytes_{n_taps}_{groups}_{words}"
+    return _Kernel(name, bytes_types, grid, tables, (*numbers, *precisions), "byte_sums")
+
+
+def _pairs(weight: Array) -> Array:
+    """Return weights of bytes, (n, n_taps), as pairs of int16, (n, n_taps / 2)."""
+    return weight.astype(np.int16).view(np.int32)
+
+
+def _segment(threads: int, n_out: int) -> int:
+    """Return how many output rows a thread takes: long segments sum source rows once, short ones keep a GPU busy."""
+    return next((rows for rows in SEGMENTS if threads * (n_out // rows) >= THREADS * BLOCKS // 2), 1)
 
 
 def _fresh(rows: Array) -> Array:
-    """Return how many of the samples of each output, (n_out, n_taps), do not continue those of the output before."""
-    n_taps = rows.shape[1]
-    fresh = np.full(len(rows), n_taps)
+    """Return of each output, (n_out, n_taps), how many samples of the next one do not continue its own."""
+    n_out, n_taps = rows.shape
+    fresh = np.full(n_out, n_taps)
     for number in reversed(range(n_taps)):
-        fresh[1:][(rows[1:, : n_taps - number] == rows[:-1, number:]).all(axis=1)] = number
+        fresh[:-1][(rows[1:, : n_taps - number] == rows[:-1, number:]).all(axis=1)] = number
     return fresh
 
 

@@ -9,7 +9,7 @@ Tables for columns have an entry for each value of an output row, channels and a
 
 from __future__ import annotations
 
-from numba import int32, int64, njit, uint32
+from numba import int32, int64, njit, uint16, uint32
 
 from resample.kernels.cuda.constants import IMAGES, ROWS
 from resample.kernels.cuda.memory import (
@@ -21,6 +21,7 @@ from resample.kernels.cuda.memory import (
     block_x,
     block_y,
     block_z,
+    chosen,
     first_total,
     grid_size_y,
     grid_size_z,
@@ -29,6 +30,7 @@ from resample.kernels.cuda.memory import (
     load_vector,
     multiply_add,
     narrowed,
+    read_words,
     registers,
     store,
     store_vector,
@@ -71,10 +73,62 @@ def planes_side_by_side():
     return uint32(grid_size_z() * block_size_z())
 
 
-def _contract_planes(taps, lanes):
+def _apart(taps, lanes):
+    """Return what reads the samples of `lanes` values, (taps, lanes), from where `columns` says."""
+
+    @njit(inline="always")
+    def read(samples, row, place, columns):
+        for s in range(taps):
+            for k in range(lanes):
+                samples[s * lanes + k] = load(row, uint32(place + columns[s * lanes + k]))
+
+    return read
+
+
+def _beside(taps, lanes):
+    """Return the same for values that are channels of one pixel: their samples lie side by side, with one weight."""
+
+    @njit(inline="always")
+    def read(samples, row, place, columns):
+        for s in range(taps):
+            load_vector(samples, s * lanes, row, uint32(place + columns[s * lanes]), lanes)
+
+    return read
+
+
+def _halves(taps, lanes):
+    """Return the same for float16 that lie close together: two taps of four values are read as a window of four.
+
+    In `columns` stands for an even tap where the window begins, and for an odd one which of its bytes, in hexadecimal
+    digits, are the samples of both.
+    """
+    words = lanes // 2
+
+    @njit(inline="always")
+    def read_two(samples, s, row, place, columns):
+        window = registers(uint32(0), words)
+        for k in range(0, lanes, 4):
+            read_words(window, k >> 1, row, uint32(place + columns[s + k]), 2)
+        for k in range(lanes):
+            w = k >> 2 << 1
+            both = chosen(window[w], window[w + 1], columns[s + lanes + k])
+            samples[s + k] = uint16(both)
+            samples[s + lanes + k] = uint16(both >> uint32(16))
+
+    @njit(inline="always")
+    def read(samples, row, place, columns):
+        read_two(samples, 0, row, place, columns)
+        if taps > 2:
+            read_two(samples, 2 * lanes, row, place, columns)
+
+    return read
+
+
+def _contract_planes(taps, lanes, reading):
     """Return the kernel that sums taps x taps samples an output, width first, as the CPU does."""
     all_taps = taps * lanes  # Numba takes the name, not the product, as a constant
     kept, last = all_taps - lanes, taps - 1
+    read, own_weights = reading(taps, lanes), int(reading is not _beside)
 
     def contract(
         dst, src, row_place, row_weight, fresh, column_place, column_weight,
@@ -83,9 +137,9 @@ def _contract_planes(taps, lanes):
         """Resample planes to (n_out, row_out): `lanes` outputs of `segment` rows a thread, which walks down them.
 
         Of tap t of output row y, `row_place[y, t]` is where in a plane its source row begins, and of value j of a row
-        `column_place[t, j]` is where in that row it is; weights likewise. A source row is resampled along the width
-        once and kept for the next outputs: of those of row y the last `fresh[y]` are not among those of row y - 1, and
-        the others are the last ones of that.
+        `column_place[t, j]` is where in that row it is, or what `_halves` says; weights likewise. A source row is
+        resampled along the width once and kept for the next outputs: of those of row y + 1 the last `fresh[y]` are not
+        among those of row y, and the others are the last ones of that.
         """
         first = first_column(lanes)
         if first >= row_out:
@@ -95,6 +149,7 @@ def _contract_planes(taps, lanes):
         for s in range(taps):
             load_vector(columns, s * lanes, column_place, uint32(uint32(uint32(s) * row_out) + first), lanes)
             load_vector(weights, s * lanes, column_weight, uint32(uint32(uint32(s) * row_out) + first), lanes)
+        samples = registers(load(src, uint32(0)), all_taps)
         rows = registers(load(column_weight, uint32(0)), all_taps)
         row_weights = registers(load(column_weight, uint32(0)), taps)
         values = registers(narrowed(load(column_weight, uint32(0)), dst), lanes)
@@ -106,39 +161,52 @@ def _contract_planes(taps, lanes):
             plane = first_plane()
             while plane < planes:
                 source, target = after(src, int64(plane) * plane_in), after(dst, int64(plane) * plane_out)
-                y = begin
+                y, t = begin, uint32(taps)
                 while y < end:
-                    t = uint32(taps) if y == begin else load(fresh, y)
-                    while t > uint32(0):
+                    if t > uint32(0):
                         for k in range(kept):
                             rows[k] = rows[k + lanes]
                         place = load(row_place, uint32(uint32(uint32(y + uint32(1)) * uint32(taps)) - t))
+                        read(samples, source, place, columns)
                         for k in range(lanes):
                             across = half
                             for j in range(taps):
-                                s = second_first(j, taps)
-                                sample = load(source, uint32(place + columns[s * lanes + k]))
-                                across = multiply_add(widened(sample), weights[s * lanes + k], across)
+                                s = second_first(j, taps) * lanes
+                                across = multiply_add(widened(samples[s + k]), weights[s + k * own_weights], across)
                             rows[last * lanes + k] = levelled(across, column_precision)
                         t = uint32(t - uint32(1))
-                    for i in range(taps):
-                        row_weights[i] = load(row_weight, uint32(uint32(y * uint32(taps)) + uint32(i)))
-                    for k in range(lanes):
-                        total = zero
-                        for i in range(taps):
-                            s = second_first(i, taps)
-                            total = multiply_add(rows[s * lanes + k], row_weights[s], total)
-                        values[k] = narrowed(levelled(total, row_precision), dst)
-                    store_vector(target, uint32(uint32(y * row_out) + first), values, lanes)
-                    y = uint32(y + uint32(1))
+                    if t == uint32(0):
+                        load_vector(row_weights, 0, row_weight, uint32(y * uint32(taps)), taps)
+                        for k in range(lanes):
+                            total = zero
+                            for i in range(taps):
+                                s = second_first(i, taps)
+                                total = multiply_add(rows[s * lanes + k], row_weights[s], total)
+                            values[k] = narrowed(levelled(total, row_precision), dst)
+                        store_vector(target, uint32(uint32(y * row_out) + first), values, lanes)
+                        t = load(fresh, y)
+                        y = uint32(y + uint32(1))
                 plane = uint32(plane + planes_side_by_side())
             begin = uint32(begin + uint32(rows_side_by_side() * segment))
 
     return contract
 
 
-contract_planes_2_1, contract_planes_2_2, contract_planes_2_4 = (_contract_planes(2, lanes) for lanes in (1, 2, 4))
-contract_planes_4_1, contract_planes_4_2, contract_planes_4_4 = (_contract_planes(4, lanes) for lanes in (1, 2, 4))
+contract_planes_2_1, contract_planes_2_2, contract_planes_2_4, contract_planes_2_8 = (
+    _contract_planes(2, lanes, _apart) for lanes in (1, 2, 4, 8)
+)
+contract_planes_4_1, contract_planes_4_2, contract_planes_4_4 = (
+    _contract_planes(4, lanes, _apart) for lanes in (1, 2, 4)
+)
+contract_beside_2_2, contract_beside_2_4, contract_beside_2_8 = (
+    _contract_planes(2, lanes, _beside) for lanes in (2, 4, 8)
+)
+contract_beside_4_2, contract_beside_4_4, contract_beside_4_8 = (
+    _contract_planes(4, lanes, _beside) for lanes in (2, 4, 8)
+)
+contract_halves_2_4, contract_halves_2_8, contract_halves_4_4, contract_halves_4_8 = (
+    _contract_planes(taps, lanes, _halves) for taps in (2, 4) for lanes in (4, 8)
+)
 
 
 def _contract_rows(lanes):
