@@ -51,7 +51,9 @@ def run(options: Options) -> int:
             raise UsageError(f"{option} {path} is a file that is read, which is never overwritten")
     ledger = None
     if options.resume and not options.dry_run:
-        ledger = Ledger(options.resume, transform, options.settings._replace(on_exists=""), options.format)
+        # not what lets pictures through that were refused, and changes none that was made
+        settings = options.settings._replace(on_exists="", max_pixels=0, make_folders=False)
+        ledger = Ledger(options.resume, transform, settings, options.format)
     jobs = options.jobs or usable_cpus()
     plan = Plan(
         transform,
@@ -161,7 +163,8 @@ class _Report:
         self.path, self.failed = options.report, False
         self.files: list[tuple[str, Any]] = []
         if options.json:
-            self.files.append(("stdout", sys.stdout.buffer))
+            with failing_as("stdout: cannot be written"):
+                self.files.append(("stdout", inputs.stream(sys.stdout)))
         if self.path is not None:
             with failing_as(f"{self.path}: cannot be written"):
                 # without a buffer, so that a run that is stopped has told of what it did

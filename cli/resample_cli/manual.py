@@ -55,7 +55,7 @@ compare:
 
 several pictures:
   INPUT is a file, a folder (its pictures; with -r those of its folders too), a quoted pattern such as 'in/**/*.jpg', or
-  @list.txt, a file with one of these a line. With -j N they are worked on side by side; one that
+  @list.txt, a file with one of these a line, or NUL between them. With -j N they are worked on side by side; one that
   fails does not stop the others, and is told of at the end.
   -o small/ writes each under its own name to a folder, with the tree of the folder it is from; -o with fields in braces
   is a template: -o '{{dir}}/{{stem}}-{{width}}{{ext}}'. {{dir}} is the folder of the input, {{tree}} where that is in
@@ -70,10 +70,10 @@ output:
   The name is made from the size asked for: car@2x.jpg, car@2x1.5x.jpg (two factors), car@640x424.jpg, or from the mode:
   car@conv-transpose.jpg, car@phase-0-1.png.
   The extension decides the format: {" ".join(EXTENSIONS)}
-  Files appear whole and together, or not at all. An existing file is kept unless --overwrite is given; the input always
-  is.
+  Files appear whole and together, or not at all. An existing file is kept unless --overwrite is given; the input is but
+  with --in-place.
   Orientation is applied; ICC profile, EXIF, XMP and resolution are kept where the format has room for them.
-  Of an animation or of several pages the first is written, and a warning says so.
+  All frames and pages are written, with their times; to formats that hold one, the first, and a warning says so.
 
 examples:
   resample car.jpg --scale 2 --mode bilinear       write car@2x.jpg

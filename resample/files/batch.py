@@ -56,20 +56,23 @@ class Plan:
         pictures = [each.path for each in self.found if isinstance(each, Found)]
         self.claims = Claims([*pictures, *read], rename=settings.on_exists == "rename")
 
-    def jobs(self) -> Iterator[Job | Record]:
-        """Give a job for each input, or the record of one that is not to be made."""
+    def jobs(self, *, sweeps: bool = True) -> Iterator[Job | Record]:
+        """Give a job for each input, or the record of one that is not to be made.
+
+        With `sweeps`, what runs that were killed left in the folders of outputs is removed.
+        """
         for number, each in enumerate(self.found, 1):
             if isinstance(each, Failure):
                 yield Record(str(each), "failed", reason=str(each))
                 continue
             try:
-                yield self._job(number, each)
+                yield self._job(number, each, sweeps)
             except Exception as error:
                 yield failed(each.path, error)
 
     def foreseen(self) -> Iterator[Record]:
         """Give for each input what its job would do, as far as its header tells."""
-        for job in self.jobs():
+        for job in self.jobs(sweeps=False):
             if isinstance(job, Record):
                 yield job
                 continue
@@ -86,7 +89,7 @@ class Plan:
         with reading.opened(path, self.settings) as opened:
             return Look(opened.size, output_size(self.transform, opened), opened.file_format)
 
-    def _job(self, number: int, each: Found) -> Job:
+    def _job(self, number: int, each: Found, sweeps: bool) -> Job:
         path, settings = each.path, self.settings
         if path == STREAM or self.target == STREAM:
             file_format = self.file_format or (formats.of(self.target) if self.target not in (None, STREAM) else None)
@@ -95,17 +98,22 @@ class Plan:
             return Job(path, self.target or STREAM, file_format, self.transform, settings, self.threads)
         if settings.in_place:
             # not the link that may be its name
-            name, file_format = os.path.realpath(path), None
+            name, file_format = os.path.realpath(path) if os.path.islink(path) else path, None
+            if not self.claims.is_free(name):
+                raise Skipped(f"{path}: is {name}, which is another INPUT too")
+            self.claims.claim(name, path)
         else:
             name = self.claims.claim(self._name(number, each), path)
             file_format = formats.of(name)
+        if sweeps:
+            output.sweep(os.path.dirname(name) or os.curdir)
         if self.ledger:
             if self.ledger.has(path, name):
                 raise Skipped(f"{name}: done before")
             if self.ledger.made(path, name):
                 settings = settings._replace(on_exists="overwrite")
         output.check_target(name, path, settings)
-        if self.ledger and settings.in_place:
+        if self.ledger:
             self.ledger.begin(path, name)
         return Job(path, name, file_format, self.transform, settings, self.threads)
 
@@ -206,8 +214,8 @@ class Records:
         return record if self.is_ours else self._noted(job, record)
 
     def _noted(self, job: Job | Record, record: Record) -> Record:
-        if record.status == "done" and isinstance(job, Job) and self.plan.ledger:
-            self.plan.ledger.end(job.path, job.output)
+        if isinstance(job, Job) and self.plan.ledger:
+            (self.plan.ledger.end if record.status == "done" else self.plan.ledger.fail)(job.path, job.output)
         if record.status == "failed" and self.fail_fast:
             self.stopped.set()
         return record

@@ -15,7 +15,7 @@ from PIL import Image
 
 from resample.files import formats, reading, writing
 from resample.files.failures import Failure, Skipped, UsageError, failing_as, heard, listening, reason
-from resample.files.inputs import STREAM
+from resample.files.inputs import STREAM, stream
 from resample.files.reading import Opened
 from resample.files.room import READ, WRITTEN
 from resample.files.room import usual as usual_room
@@ -147,5 +147,6 @@ def _made(job: Job, taking: Callable[[int], contextlib.AbstractContextManager[No
 def _to_stdout(frames: list[Image.Image], file_format: str, found: dict[str, Any], settings: Settings) -> None:
     with failing_as("stdout: cannot be written"), io.BytesIO() as file:
         writing.encode(frames, "stdout", file_format, found, settings, file)
-        sys.stdout.buffer.write(file.getbuffer())
-        sys.stdout.buffer.flush()
+        stdout = stream(sys.stdout)
+        stdout.write(file.getbuffer())
+        stdout.flush()
