@@ -66,9 +66,12 @@ class Plan:
                 yield Record(str(each), "failed", reason=str(each))
                 continue
             try:
-                yield self._job(number, each, sweeps)
+                # what is lost is told when it is
+                with listening(), heard(""):
+                    job: Job | Record = self._job(number, each, sweeps)
             except Exception as error:
-                yield failed(each.path, error)
+                job = failed(each.path, error)
+            yield job
 
     def foreseen(self) -> Iterator[Record]:
         """Give for each input what its job would do, as far as its header tells."""

@@ -72,7 +72,17 @@ def encode(
             own = {name: info[name] for name in ("dpi", "icc_profile") if info.get(name)}
             frame.encoderinfo = own
     with library_messages(file_format), _memory(file_format) as encoded:
-        fitted[0].save(encoded, format=file_format, append_images=fitted[1:], save_all=len(fitted) > 1, **options)
+        options |= {"format": file_format, "append_images": fitted[1:], "save_all": len(fitted) > 1}
+        try:
+            fitted[0].save(encoded, **options)
+        except OSError:
+            # Pillow holds a progressive file in a buffer of two bytes a pixel at most: too few for noise
+            if not options.pop("progressive", None):
+                raise
+            warn_of_loss(f"{path}: not progressive, as Pillow cannot write so large a one")
+            encoded.seek(0)
+            encoded.truncate()
+            fitted[0].save(encoded, **options)
         if file_format == "JPEG":
             encoded.seek(-2, os.SEEK_END)
             if encoded.read() != b"\xff\xd9":
@@ -164,7 +174,10 @@ def _writing_options(
     if file_format in QUALITY:
         options["quality"] = settings.quality or 90
     if file_format == "JPEG" and settings.quality is None:
-        options |= found.get("jpeg", {})
+        if kept := found.get("jpeg"):
+            # Pillow would scale the tables by a quality
+            del options["quality"]
+            options |= kept
         if picture.mode != "RGB":
             options.pop("subsampling", None)
     if file_format == "PNG":
