@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor, wait
 
-from resample.files import formats, inputs, names, output, reading
+from resample.files import formats, inputs, names, output, reading, room
 from resample.files.claims import Claims
 from resample.files.failures import Failure, Skipped, heard, listening
 from resample.files.inputs import STREAM, Found
@@ -150,7 +150,7 @@ class Records:
 
     def __init__(self, plan: Plan, *, jobs: int = 1, executor: Executor | None = None, fail_fast: bool = False) -> None:
         self.plan, self.fail_fast = plan, fail_fast
-        self.executor = executor or ThreadPoolExecutor(min(jobs, len(plan.found) or 1))
+        self.executor = executor or ThreadPoolExecutor(room.fitting(min(jobs, len(plan.found) or 1)))
         self.is_ours, self.most = executor is None, 2 * jobs if executor is None else _WAITING
         self.waiting: deque[tuple[Job | Record, Future[Record]]] = deque()
         self.stopped = threading.Event()

@@ -1,8 +1,8 @@
 """Run the command on damaged and odd files, each in a process with 2 GiB and 30 s, and count what goes wrong.
 
-    python tests/faults/damage.py             images/, cut off at every 1 %, and with bits flipped at random
-    python tests/faults/damage.py FOLDER      all files of a folder, such as Pillow's sources:
-                                              pip download --no-binary :all: --no-deps pillow==13.0.0
+python tests/faults/damage.py             images/, cut off at every 1 %, and with bits flipped at random
+python tests/faults/damage.py FOLDER      all files of a folder
+python tests/faults/damage.py pillow      those that Pillow is tested with, which pip downloads with its sources
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import random
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -22,7 +23,7 @@ from pathlib import Path
 import runs
 from PIL import Image
 
-MEMORY, SECONDS = 2 << 30, 30
+MEMORY, SECONDS, PILLOW = 2 << 30, 30, "pillow==13.0.0"
 
 Case = tuple[str, Callable[[], bytes]]
 
@@ -36,7 +37,7 @@ def cut_off(steps: int = 100) -> Iterator[Case]:
 
 
 def flipped(count: int = 100) -> Iterator[Case]:
-    """Give the files of images/, so many times, with one to eight bits flipped, half of them in the first 1000 bytes."""
+    """Give the files of images/, so many times, with 1 to 8 bits flipped, in half of them near the start."""
     for path in sorted(runs.IMAGES.glob("*.*g")):
         data = path.read_bytes()
         for seed in range(count):
@@ -105,6 +106,7 @@ def _child(source: Path, out: Path, told: Path) -> None:
     try:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         os.dup2(os.open(told, os.O_CREAT | os.O_TRUNC | os.O_WRONLY), 2)
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
         job.failed = batch.failed = failed
         status = main.main([str(source), "-o", f"{out}/", "--scale", "0.5"])
     finally:
@@ -146,7 +148,21 @@ def report(what: str, cases: Iterator[Case]) -> int:
     return len(wrong)
 
 
+def report_pillow() -> int:
+    with tempfile.TemporaryDirectory() as place:
+        download = [sys.executable, "-m", "pip", "download", "-q", "--no-binary", ":all:", "--no-deps", PILLOW]
+        subprocess.run(download, cwd=place, check=True)
+        (archive,) = Path(place).glob("*.tar.gz")
+        shutil.unpack_archive(archive, place)
+        (tests,) = Path(place).glob("*/Tests")
+        return report(f"tests of {PILLOW}", files(tests))
+
+
+def main(names: list[str]) -> int:
+    if not names:
+        return report("cut off", cut_off()) + report("bits flipped", flipped())
+    return report_pillow() if names == ["pillow"] else report(names[0], files(Path(names[0])))
+
+
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        sys.exit(report(sys.argv[1], files(Path(sys.argv[1]))) > 0)
-    sys.exit(report("cut off", cut_off()) + report("bits flipped", flipped()) > 0)
+    sys.exit(main(sys.argv[1:]) > 0)
