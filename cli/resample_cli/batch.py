@@ -17,6 +17,7 @@ from resample.files.failures import UsageError, failing_as, reason
 from resample.files.inputs import Found, Nothing
 from resample.files.job import Record
 from resample.files.ledger import Ledger
+from resample.files.output import write
 from resample.threads import usable_cpus
 from resample_cli.messages import say
 from resample_cli.operation import operation
@@ -172,7 +173,7 @@ class _Report:
 
     def add(self, record: Record) -> None:
         for each in list(self.files):
-            self._attempt(each, partial(each[1].write, json.dumps(record.as_dict()).encode() + b"\n"))
+            self._attempt(each, partial(write, each[1], json.dumps(record.as_dict()).encode() + b"\n"))
 
     def close(self) -> None:
         for each in list(self.files):

@@ -16,6 +16,7 @@ from PIL import Image
 from resample.files import formats, reading, writing
 from resample.files.failures import Failure, Skipped, UsageError, failing_as, heard, listening, reason
 from resample.files.inputs import STREAM, stream
+from resample.files.output import write
 from resample.files.reading import Opened
 from resample.files.room import READ, WRITTEN
 from resample.files.room import usual as usual_room
@@ -149,8 +150,9 @@ def _made(job: Job, turn: Holding, taking: Callable[[int], Holding]) -> Record:
 
 
 def _to_stdout(frames: list[Image.Image], file_format: str, found: dict[str, Any], settings: Settings) -> None:
-    with failing_as("stdout: cannot be written"), io.BytesIO() as file:
+    file = io.BytesIO()
+    with failing_as("stdout: cannot be written"):
         writing.encode(frames, "stdout", file_format, found, settings, file)
         stdout = stream(sys.stdout)
-        stdout.write(file.getbuffer())
+        write(stdout, file.getbuffer())
         stdout.flush()

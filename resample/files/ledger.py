@@ -11,6 +11,7 @@ import threading
 from typing import Any
 
 from resample.files.failures import Failure, failing_as
+from resample.files.output import write
 
 _TITLE = "resample ledger 1"
 
@@ -93,11 +94,8 @@ class Ledger:
         return entry
 
     def _add(self, entry: Any) -> None:
-        line = json.dumps(entry).encode() + b"\n"
         with self.adding, failing_as(f"{self.path}: cannot be written"):
-            while line:
-                # a disk that is nearly full takes a part, and the next attempt fails
-                line = line[self.file.write(line) :]
+            write(self.file, json.dumps(entry).encode() + b"\n")
 
 
 def _digest(options: Any) -> str:

@@ -107,6 +107,13 @@ def whole_files(paths: Sequence[str], on_exists: str) -> Iterator[list[IO[bytes]
             undo.pop_all()
 
 
+def write(file: IO[bytes], data: bytes | memoryview) -> None:
+    """Write all of the bytes: a file without a buffer takes a part where a disk is nearly full or a pipe is closed."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
 _TEMPORARY = re.compile(r"\.resample-[0-9a-f]{16}")
 
 
