@@ -380,14 +380,14 @@ def test_bytes_do_not_depend_on_the_number_of_threads(call: Any) -> None:
 
 
 def test_an_unreadable_folder_is_told_of(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = os.scandir
+    original = os.listdir
 
-    def scandir(path: Any) -> Any:
+    def listdir(path: Any) -> Any:
         if str(path).endswith("deep"):
             raise PermissionError(13, "Permission denied", path)
         return original(path)
 
-    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(os, "listdir", listdir)
     status, lines = call("in", "-r", "-o", "out/", "--scale", 2)
     assert (status, files("out")) == (1, ["a.png", "b.png"])
     assert "resample: error: in/deep: cannot be listed: Permission denied" in lines

@@ -193,6 +193,31 @@ def test_quality(call: Any) -> None:
     assert sizes[0] < sizes[1] == sizes[2] < sizes[3]
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("quality", [40, 75, 96])
+def test_quality_of_a_jpeg_is_kept(call: Any, mode: str, quality: int) -> None:
+    with Image.open("car.png") as car:
+        car.convert(mode).save("kept.jpg", quality=quality, subsampling=1, progressive=True)
+    assert call("kept.jpg", "--scale", 0.5)[0] == 0
+    with Image.open("kept.jpg") as before, Image.open("kept@0.5x.jpg") as after:
+        assert "progressive" in after.info
+        assert after.quantization == before.quantization
+        assert mode != "RGB" or after.layer == before.layer
+
+
+def test_a_progressive_file_that_pillow_has_no_room_for(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(ImageFile, "MAXBLOCK", 1 << 22)
+        noise = np.random.default_rng(0).integers(0, 256, (400, 500, 3), np.uint8)
+        Image.fromarray(noise).save("noise.jpg", quality=100, progressive=True, subsampling=0)
+    status, lines = call("noise.jpg", "--scale", 1, "-o", "again.jpg")
+    assert status == 0
+    assert "resample: warning: again.jpg: not progressive, as Pillow cannot write so large a one" in lines
+    with Image.open("noise.jpg") as before, Image.open("again.jpg") as after:
+        assert after.quantization == before.quantization
+        assert np.abs(np.asarray(after).astype(int) - np.asarray(before)).max() < 9
+
+
 # What belongs to a picture besides pixels
 
 

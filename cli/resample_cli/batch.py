@@ -17,6 +17,7 @@ from resample.files.failures import UsageError, failing_as, reason
 from resample.files.inputs import Found, Nothing
 from resample.files.job import Record
 from resample.files.ledger import Ledger
+from resample.files.output import write
 from resample.threads import usable_cpus
 from resample_cli.messages import say
 from resample_cli.operation import operation
@@ -51,7 +52,9 @@ def run(options: Options) -> int:
             raise UsageError(f"{option} {path} is a file that is read, which is never overwritten")
     ledger = None
     if options.resume and not options.dry_run:
-        ledger = Ledger(options.resume, transform, options.settings._replace(on_exists=""), options.format)
+        # not what lets pictures through that were refused, and changes none that was made
+        settings = options.settings._replace(on_exists="", max_pixels=0, make_folders=False)
+        ledger = Ledger(options.resume, transform, settings, options.format)
     jobs = options.jobs or usable_cpus()
     plan = Plan(
         transform,
@@ -161,7 +164,8 @@ class _Report:
         self.path, self.failed = options.report, False
         self.files: list[tuple[str, Any]] = []
         if options.json:
-            self.files.append(("stdout", sys.stdout.buffer))
+            with failing_as("stdout: cannot be written"):
+                self.files.append(("stdout", inputs.stream(sys.stdout)))
         if self.path is not None:
             with failing_as(f"{self.path}: cannot be written"):
                 # without a buffer, so that a run that is stopped has told of what it did
@@ -169,7 +173,7 @@ class _Report:
 
     def add(self, record: Record) -> None:
         for each in list(self.files):
-            self._attempt(each, partial(each[1].write, json.dumps(record.as_dict()).encode() + b"\n"))
+            self._attempt(each, partial(write, each[1], json.dumps(record.as_dict()).encode() + b"\n"))
 
     def close(self) -> None:
         for each in list(self.files):

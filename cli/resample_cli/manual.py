@@ -63,7 +63,8 @@ compare:
 
 several pictures:
   INPUT is a file, a folder (its pictures; with -r those of its folders too), a quoted pattern such as 'in/**/*.jpg', or
-  @list.txt, a file with one of these a line. One that fails does not stop the others, and is told of at the end.
+  @list.txt, a file with one of these a line, or NUL between them. One that fails does not stop the others, and is told
+  of at the end.
   -o small/ writes each under its own name to a folder, with the tree of the folder it is from; -o with fields in braces
   is a template: -o '{{dir}}/{{stem}}-{{width}}{{ext}}'. {{dir}} is the folder of the input, {{tree}} where that is in
   the folder or pattern that was named, {{scale}} what the name would say of the size without -o, {{index}} counts the

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import re
+import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -121,7 +122,20 @@ class Options(argparse.Namespace):
         return self.inputs[0]
 
 
+def _print(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except OSError:
+        # Python would try again at its end, and fail
+        sys.stdout = None
+        raise
+
+
 class _Parser(argparse.ArgumentParser):
+    def print_help(self, file: Any = None) -> None:
+        # that of argparse passes over errors
+        _print(self.format_help().removesuffix("\n"))
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (see resample --help)")
 
@@ -132,7 +146,7 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
         from resample import __version__
 
-        print(f"resample {__version__}")
+        _print(f"resample {__version__}")
         parser.exit()
 
 
@@ -151,7 +165,7 @@ class _Completion(argparse.Action):
                 action.choices = action.type.allowed
             elif action.dest in ("inputs", "output", "report", "resume", "weights"):
                 action.complete = shtab.FILE  # type: ignore[attr-defined]
-        print(shtab.complete(parser, shell))
+        _print(shtab.complete(parser, shell))
         parser.exit()
 
 

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor, wait
 
-from resample.files import formats, inputs, names, output, reading
+from resample.files import formats, inputs, names, output, reading, room
 from resample.files.claims import Claims
 from resample.files.failures import Failure, Skipped, heard, listening
 from resample.files.inputs import STREAM, Found
@@ -56,23 +56,26 @@ class Plan:
         pictures = [each.path for each in self.found if isinstance(each, Found)]
         self.claims = Claims([*pictures, *read], rename=settings.on_exists == "rename")
 
-    def jobs(self) -> Iterator[Job | Record]:
-        """Give a job for each input, or the record of one that is not to be made."""
+    def jobs(self, *, sweeps: bool = True) -> Iterator[Job | Record]:
+        """Give a job for each input, or the record of one that is not to be made.
+
+        With `sweeps`, what runs that were killed left in the folders of outputs is removed.
+        """
         for number, each in enumerate(self.found, 1):
             if isinstance(each, Failure):
                 yield Record(str(each), "failed", reason=str(each))
                 continue
             job: Job | Record
             try:
-                with listening(), heard(each.path):  # and dropped, as the job will tell of it
-                    job = self._job(number, each)
+                with listening(), heard(""):  # and dropped, as the job will tell of it
+                    job = self._job(number, each, sweeps)
             except Exception as error:
                 job = failed(each.path, error)
             yield job
 
     def foreseen(self) -> Iterator[Record]:
         """Give for each input what its job would do, as far as its header tells."""
-        for job in self.jobs():
+        for job in self.jobs(sweeps=False):
             if isinstance(job, Record):
                 yield job
                 continue
@@ -89,7 +92,7 @@ class Plan:
         with reading.opened(path, self.settings) as opened:
             return Look(opened.size, output_size(self.transform, opened), opened.file_format)
 
-    def _job(self, number: int, each: Found) -> Job:
+    def _job(self, number: int, each: Found, sweeps: bool) -> Job:
         path, settings = each.path, self.settings
         if path == STREAM or self.target == STREAM:
             file_format = self.file_format or (formats.of(self.target) if self.target not in (None, STREAM) else None)
@@ -98,10 +101,15 @@ class Plan:
             return Job(path, self.target or STREAM, file_format, self.transform, settings, self.threads)
         if settings.in_place:
             # not the link that may be its name
-            name, file_format = self.claims.claim(os.path.realpath(path), path), None
+            name, file_format = os.path.realpath(path) if os.path.islink(path) else path, None
+            if not self.claims.is_free(name):
+                raise Skipped(f"{path}: is {name}, which is another INPUT too")
+            self.claims.claim(name, path)
         else:
             name = self.claims.claim(self._name(number, each), path)
             file_format = formats.of(name)
+        if sweeps:
+            output.sweep(os.path.dirname(name) or os.curdir)
         if self.ledger:
             if self.ledger.has(path, name):
                 raise Skipped(f"{name}: done before")
@@ -142,7 +150,7 @@ class Records:
 
     def __init__(self, plan: Plan, *, jobs: int = 1, executor: Executor | None = None, fail_fast: bool = False) -> None:
         self.plan, self.fail_fast = plan, fail_fast
-        self.executor = executor or ThreadPoolExecutor(min(jobs, len(plan.found) or 1))
+        self.executor = executor or ThreadPoolExecutor(room.fitting(min(jobs, len(plan.found) or 1)))
         self.is_ours, self.most = executor is None, 2 * jobs if executor is None else _WAITING
         self.waiting: deque[tuple[Job | Record, Future[Record]]] = deque()
         self.stopped = threading.Event()
@@ -209,8 +217,8 @@ class Records:
         return record if self.is_ours else self._noted(job, record)
 
     def _noted(self, job: Job | Record, record: Record) -> Record:
-        if record.status == "done" and isinstance(job, Job) and self.plan.ledger:
-            self.plan.ledger.end(job.path, job.output)
+        if isinstance(job, Job) and self.plan.ledger:
+            (self.plan.ledger.end if record.status == "done" else self.plan.ledger.fail)(job.path, job.output)
         if record.status == "failed" and self.fail_fast:
             self.stopped.set()
         return record

@@ -22,6 +22,10 @@ class Claims:
         self.rename = rename
         self.taken: set[str] = set()
 
+    def is_free(self, name: str) -> bool:
+        """Return whether no input has claimed the name."""
+        return _key(name) not in self.taken
+
     def claim(self, name: str, path: str) -> str:
         """Return the name, or with `rename` the first like it that is free, for the input of this path.
 

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from resample.files.failures import Failure, reason
 from resample.files.formats import EXTENSIONS, extension
 
 STREAM = "-"
 """The name of stdin, as an input, and of stdout, as an output."""
+
+
+def stream(file: IO[str] | None) -> IO[bytes]:
+    """Return stdin or stdout as a file of bytes.
+
+    Raises:
+        OSError: it was closed when the process began.
+    """
+    if file is None:
+        raise OSError(errno.EBADF, "it is closed")
+    return file.buffer  # type: ignore[attr-defined, no-any-return]
 
 
 class Nothing(Failure):
@@ -43,7 +55,7 @@ def found(
     pictures are replaced.
 
     A name is a file, a folder (its pictures, by their extensions; those of its folders too if `recursive`), a pattern
-    with * ? or [, or @ and the name of a file that holds such names, one a line.
+    with * ? or [, or @ and the name of a file that holds such names, one a line or with NUL between them.
     """
     known: set[str] = set()
     for each in _named(names, recursive):
@@ -89,13 +101,14 @@ def _named(names: Sequence[str], recursive: bool) -> Iterator[Found | Failure]:
     for name in names:
         if _is_list(name):
             try:
-                with open(name[1:], encoding="utf-8-sig", errors="surrogateescape") as file:
-                    listed = [line.rstrip("\r\n") for line in file]
+                with open(name[1:], encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+                    text = file.read()
             except OSError as error:
                 yield Failure(f"{name[1:]}: cannot be read: {reason(error)}")
                 continue
+            lines = text.split("\0") if "\0" in text else [line.rstrip("\r") for line in text.split("\n")]
             # a list may not name lists, which could name each other
-            for line in filter(None, listed):
+            for line in filter(None, lines):
                 yield from _of_one(line, recursive)
         else:
             yield from _of_one(name, recursive)
@@ -111,7 +124,10 @@ def _of_one(name: str, recursive: bool) -> Iterator[Found | Failure]:
         matching = [path for path in sorted(glob.glob(name, recursive=True)) if not os.path.isdir(path)]
         parts = name.split(os.sep)
         base = os.sep.join(parts[: next(k for k, part in enumerate(parts) if glob.has_magic(part))])
-        yield from (Found(path, os.path.relpath(path, base or os.curdir)) for path in matching)
+        for path in matching:
+            within = os.path.relpath(path, base or os.curdir)
+            # a pattern may leave its folder again
+            yield Found(path, os.path.basename(path) if within.split(os.sep)[0] == os.pardir else within)
         if not matching:
             yield Nothing(f"{name}: matches nothing")
     else:
@@ -119,15 +135,22 @@ def _of_one(name: str, recursive: bool) -> Iterator[Found | Failure]:
 
 
 def _in_folder(folder: str, recursive: bool) -> Iterator[Found | Failure]:
-    troubles: list[OSError] = []
-    for place, folders, files in os.walk(folder, onerror=troubles.append):
-        folders[:] = sorted(name for name in folders if recursive and not name.startswith("."))
-        for name in sorted(files):
-            if extension(name) in EXTENSIONS and not name.startswith("."):
-                path = os.path.join(place, name)
+    # not os.walk, which recurses, and so ends in deep trees
+    waiting = [folder]
+    while waiting:
+        place = waiting.pop()
+        folders = []
+        try:
+            names = sorted(name for name in os.listdir(place) if not name.startswith("."))
+        except OSError as error:
+            yield Failure(f"{place}: cannot be listed: {reason(error)}")
+            continue
+        for path in (os.path.join(place, name) for name in names):
+            if os.path.isdir(path):
+                folders += [path] if recursive and not os.path.islink(path) else []
+            elif extension(path) in EXTENSIONS:
                 yield Found(path, os.path.relpath(path, folder))
-    for trouble in troubles:
-        yield Failure(f"{trouble.filename}: cannot be listed: {reason(trouble)}")
+        waiting += reversed(folders)
 
 
 def _is_list(name: str) -> bool:

@@ -15,12 +15,15 @@ from PIL import Image
 
 from resample.files import formats, reading, writing
 from resample.files.failures import Failure, Skipped, UsageError, failing_as, heard, listening, reason
-from resample.files.inputs import STREAM
+from resample.files.inputs import STREAM, stream
+from resample.files.output import write
 from resample.files.reading import Opened
 from resample.files.room import READ, WRITTEN
 from resample.files.room import usual as usual_room
 from resample.files.settings import Settings, Size, shown
 from resample.threads import limited
+
+Holding = contextlib.AbstractContextManager[Any]
 
 Transform = Any
 """What is done to a picture: a callable with a method `output_size`, as those of `resample.transforms` are."""
@@ -102,12 +105,12 @@ def run(job: Job) -> Record:
     with listening(), limited(job.threads), heard(f"{job.path}: ") as warnings:
         try:
             try:
-                record = _made(job, room.taking)
+                record = _made(job, room.turn, room.taking)
             except MemoryError:
                 # others may have had it: once more, alone
                 warnings.clear()
-                with room.taking(room.nbytes):
-                    record = _made(job, lambda _: contextlib.nullcontext())
+                with room.turn, room.taking(room.nbytes):
+                    record = _made(job, contextlib.nullcontext(), lambda _: contextlib.nullcontext())
         except Exception as error:
             record = failed(job.path, error)
     if record.status == "skipped":
@@ -123,35 +126,39 @@ def failed(path: str, error: Exception) -> Record:
     return Record(path, "skipped" if isinstance(error, Skipped) else "failed", reason=text, refused=refused)
 
 
-def _made(job: Job, taking: Callable[[int], contextlib.AbstractContextManager[None]]) -> Record:
+def _made(job: Job, turn: Holding, taking: Callable[[int], Holding]) -> Record:
     settings = job.settings
-    with reading.opened(job.path, settings) as opened:
-        size = output_size(job.transform, opened)
-        file_format = job.file_format or opened.file_format
-        formats.check(file_format, size, settings.quality)
-        cost = opened.count * (READ * math.prod(opened.size) + WRITTEN * math.prod(size))
-        with taking(cost):
-            frames, left = [], settings.max_pixels
-            for frame in opened.frames():
-                height, width = job.transform.output_size((frame.height, frame.width))
-                left -= height * width
-                if left < 0:  # pages are of several sizes
-                    raise UsageError(f"{job.path}: its pages would have more than {settings.max_pixels} pixels")
-                with failing_as(f"{job.path}: cannot be resampled"):
-                    frames.append(job.transform(frame))
-            found = opened.metadata(size)
-            if job.output == STREAM:
-                _to_stdout(frames, file_format, found, settings)
-            else:
-                if settings.make_folders:
-                    with failing_as(f"{job.output}: cannot be written"):
-                        os.makedirs(os.path.dirname(job.output) or os.curdir, exist_ok=True)
-                writing.write([frames], [job.output], file_format, found, settings)
+    with contextlib.ExitStack() as held:
+        # some decoders take memory when a file is opened: of those that wait for room, one is
+        with turn:
+            opened = held.enter_context(reading.opened(job.path, settings))
+            size = output_size(job.transform, opened)
+            file_format = job.file_format or opened.file_format
+            formats.check(file_format, size, settings.quality)
+            held.enter_context(taking(opened.count * (READ * math.prod(opened.size) + WRITTEN * math.prod(size))))
+        frames, left = [], settings.max_pixels
+        for frame in opened.frames():
+            height, width = job.transform.output_size((frame.height, frame.width))
+            left -= height * width
+            if left < 0:  # pages are of several sizes
+                raise UsageError(f"{job.path}: its pages would have more than {settings.max_pixels} pixels")
+            with failing_as(f"{job.path}: cannot be resampled"):
+                frames.append(job.transform(frame))
+        found = opened.metadata(size)
+        if job.output == STREAM:
+            _to_stdout(frames, file_format, found, settings)
+        else:
+            if settings.make_folders:
+                with failing_as(f"{job.output}: cannot be written"):
+                    os.makedirs(os.path.dirname(job.output) or os.curdir, exist_ok=True)
+            writing.write([frames], [job.output], file_format, found, settings)
         return Record(job.path, "done", opened.size, job.output, frames[0].size)
 
 
 def _to_stdout(frames: list[Image.Image], file_format: str, found: dict[str, Any], settings: Settings) -> None:
-    with failing_as("stdout: cannot be written"), io.BytesIO() as file:
+    file = io.BytesIO()
+    with failing_as("stdout: cannot be written"):
         writing.encode(frames, "stdout", file_format, found, settings, file)
-        sys.stdout.buffer.write(file.getbuffer())
-        sys.stdout.buffer.flush()
+        stdout = stream(sys.stdout)
+        write(stdout, file.getbuffer())
+        stdout.flush()

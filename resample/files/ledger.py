@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import pickle
@@ -10,6 +11,7 @@ import threading
 from typing import Any
 
 from resample.files.failures import Failure, failing_as
+from resample.files.output import write
 
 _TITLE = "resample ledger 1"
 
@@ -18,7 +20,7 @@ class Ledger:
     """A file that says which output was made of which input, with which options.
 
     Files are known by path, size and time of the last change. Lines are only added, each at once; a last one that is
-    cut off, by a run that was killed, is passed over.
+    cut off, by a run that was killed or on a full disk, is passed over.
     """
 
     def __init__(self, path: str, *options: Any) -> None:
@@ -28,7 +30,7 @@ class Ledger:
             Failure: it cannot be read or written, or is another kind of file.
         """
         self.path = path
-        self.options = hashlib.sha256(pickle.dumps(options, protocol=4)).hexdigest()[:16]
+        self.options = _digest(options)
         self.entries: dict[tuple[str, str], dict[str, Any]] = {}
         self.adding = threading.Lock()
         with failing_as(f"{path}: cannot be used as a ledger"):
@@ -55,19 +57,26 @@ class Ledger:
                 continue
 
     def begin(self, path: str, output: str) -> None:
-        """Note what an output is about to be made of; if it replaces that, in the file too."""
-        self._note(path, output, _is_same(path, output), was=_state(path))
+        """Note that an output is about to be made: in the file, too, where it replaces the input."""
+        entry = self._note(path, output, was=_state(path))
+        if _are_one(path, output):
+            self._add(entry)
 
     def end(self, path: str, output: str) -> None:
         """Note that it was made."""
-        self._note(path, output, True, was=self._entry(path, output).get("was"), made=_state(output))
+        self._add(self._note(path, output, was=self._entry(path, output).get("was"), made=_state(output)))
+
+    def fail(self, path: str, output: str) -> None:
+        """Note that it was not made: what then changes the input is not this run."""
+        if _are_one(path, output) and self._entry(path, output).get("was") == _state(path):
+            self._add(self._note(path, output, options=None))
 
     def has(self, path: str, output: str) -> bool:
         """Return whether the output was made of this input as it is now, with these options, and is still there."""
         entry, now = self._entry(path, output), _state(path)
         if entry.get("options") != self.options or now is None:
             return False
-        if not _is_same(path, output):
+        if not _are_one(path, output):
             return bool(entry["was"] == now) and self.made(path, output)
         # in place; a run may have been killed between the change of the file and the line that tells of it
         return bool(now == entry["made"] if "made" in entry else now != entry["was"])
@@ -83,18 +92,27 @@ class Ledger:
     def _entry(self, path: str, output: str) -> dict[str, Any]:
         return self.entries.get((os.path.abspath(path), os.path.abspath(output)), {})
 
-    def _note(self, path: str, output: str, in_file: bool, **more: Any) -> None:
-        entry = {"input": os.path.abspath(path), "output": os.path.abspath(output), "options": self.options, **more}
+    def _note(self, path: str, output: str, **more: Any) -> dict[str, Any]:
+        entry = {"input": os.path.abspath(path), "output": os.path.abspath(output), "options": self.options} | more
         self.entries[entry["input"], entry["output"]] = entry
-        if in_file:
-            self._add(entry)
+        return entry
 
     def _add(self, entry: Any) -> None:
         with self.adding, failing_as(f"{self.path}: cannot be written"):
-            self.file.write(json.dumps(entry).encode() + b"\n")
+            write(self.file, json.dumps(entry).encode() + b"\n")
 
 
-def _is_same(path: str, output: str) -> bool:
+def _digest(options: Any) -> str:
+    """Return a text that is the same for equal options."""
+    file = io.BytesIO()
+    pickler = pickle.Pickler(file, protocol=4)
+    # else equal strings would be pickled differently when they are one object and when they are two
+    pickler.fast = True
+    pickler.dump(options)
+    return hashlib.sha256(file.getbuffer()).hexdigest()[:16]
+
+
+def _are_one(path: str, output: str) -> bool:
     return os.path.realpath(path) == os.path.realpath(output)
 
 

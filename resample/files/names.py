@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from resample.files import output
-from resample.files.failures import UsageError
+from resample.files.failures import Failure, UsageError
 from resample.files.formats import EXTENSIONS, extension
 from resample.files.inputs import Found
 from resample.files.settings import Size, shown
@@ -100,7 +100,11 @@ def in_folder(folder: str, source: Found, look: Callable[[], Look], file_format:
 def filled(
     template: str, source: Found, transform: Any, look: Callable[[], Look], index: int, file_format: str | None
 ) -> str:
-    """Return the name that a template gives to an output."""
+    """Return the name that a template gives to an output.
+
+    Raises:
+        Failure: it leaves the folder that the template begins with, as {dir} may.
+    """
     root, own = ending(os.path.basename(source.path), look, file_format)
     found: dict[str, Any] = {
         "dir": os.path.dirname(source.path) or os.curdir,
@@ -113,7 +117,10 @@ def filled(
     if set(_fields(template)) & {"width", "height", "scale"}:
         size = look().output_size
         found |= {"width": size[0], "height": size[1], "scale": label(transform, size)}
-    return os.path.normpath(template.format(**found))
+    name, root = os.path.normpath(template.format(**found)), os.path.dirname(template.partition("{")[0])
+    if root and os.path.relpath(name, root).split(os.sep)[0] == os.pardir:
+        raise Failure(f"{source.path}: the output {name} would not be in {root}, with which {template} begins")
+    return name
 
 
 def _fields(template: str) -> list[str]:

@@ -82,9 +82,8 @@ def whole_files(paths: Sequence[str], on_exists: str) -> Iterator[list[IO[bytes]
     with contextlib.ExitStack() as leaving:
         temporaries, files = [], []
         for path in paths:
-            _sweep(os.path.dirname(path) or os.curdir)
+            sweep(os.path.dirname(path) or os.curdir)
             temporary = _beside(path)
-            _live.add(temporary)
             leaving.callback(_remove, temporary)
             temporaries.append(temporary)
             files.append(leaving.enter_context(_begun(temporary)))
@@ -96,6 +95,7 @@ def whole_files(paths: Sequence[str], on_exists: str) -> Iterator[list[IO[bytes]
             for temporary, path in zip(temporaries, paths, strict=True):
                 if on_exists == "overwrite" and os.path.lexists(path):
                     kept = _beside(path)
+                    _live.add(kept)
                     leaving.callback(_remove, kept)
                     with contextlib.suppress(OSError, AttributeError, NotImplementedError):
                         os.link(path, kept, follow_symlinks=False)
@@ -105,6 +105,13 @@ def whole_files(paths: Sequence[str], on_exists: str) -> Iterator[list[IO[bytes]
                     _publish(temporary, path, on_exists)
                     undo.callback(_remove, path)
             undo.pop_all()
+
+
+def write(file: IO[bytes], data: bytes | memoryview) -> None:
+    """Write all of the bytes: a file without a buffer takes a part where a disk is nearly full or a pipe is closed."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 _TEMPORARY = re.compile(r"\.resample-[0-9a-f]{16}")
@@ -117,29 +124,37 @@ def _beside(path: str) -> str:
 
 def _begun(temporary: str) -> IO[bytes]:
     """Return a new file, locked as long as it is open: what has no lock is of a process that was killed."""
+    _live.add(temporary)
     while True:
         # not the tempfile module: its files are 0600, and here the umask rules
         file = os.fdopen(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666), "wb")
-        _lock(file)
+        # a process that sweeps may be holding it, which then is gone
+        _lock(file, waiting=True)
+        if _abandoned:
+            _remove(temporary)
+            raise OSError("the process is ending")
         if os.path.lexists(temporary):
             return file
-        file.close()  # swept before it was locked
+        file.close()
 
 
-def _lock(file: IO[bytes]) -> bool:
-    """Lock a file, unless it is locked or the file system has no locks, and return whether it was done."""
+def _lock(file: IO[bytes], *, waiting: bool) -> bool:
+    """Lock a file, unless the file system has no locks or, without waiting, it is locked; return whether it was."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if waiting else fcntl.LOCK_NB))
     except (OSError, AttributeError):
         return False
     return True
 
 
 _live: set[str] = set()
+_abandoned = False
 
 
 def abandon() -> None:
     """Remove all files that are not whole yet, as the process is about to end without waiting for its threads."""
+    global _abandoned
+    _abandoned = True
     for path in list(_live):
         _remove(path)
 
@@ -147,16 +162,23 @@ def abandon() -> None:
 _swept: set[str] = set()
 
 
-def _sweep(folder: str) -> None:
+def sweep(folder: str) -> None:
     """Remove what processes that were killed left in a folder, once a process."""
     if folder in _swept:
         return
     _swept.add(folder)
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in [entry for entry in entries if _TEMPORARY.fullmatch(entry.name)]:
-            with contextlib.suppress(OSError), open(entry.path, "rb") as file:
-                if _lock(file) or fcntl is None:
-                    os.unlink(entry.path)
+            # not a pipe, which would be waited for
+            with contextlib.suppress(OSError):
+                if entry.is_file(follow_symlinks=False):
+                    _remove_unlocked(entry.path)
+
+
+def _remove_unlocked(path: str) -> None:
+    with open(path, "rb") as file:
+        if _lock(file, waiting=False) or fcntl is None:
+            os.unlink(path)
 
 
 def _remove(path: str) -> None:

@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from resample.files.failures import Failure, UsageError, failing_as, library_messages, reason, warn_of_loss
 from resample.files.formats import EXTENSIONS, FORMATS, extension
-from resample.files.inputs import STREAM, check_source
+from resample.files.inputs import STREAM, check_source, stream
 from resample.files.settings import Settings, Size, shown
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -160,7 +160,7 @@ def _open_picture(path: str, max_pixels: int) -> Image.Image:
     """
     file: str | IO[bytes] = path
     if path == STREAM:
-        file = io.BytesIO(sys.stdin.buffer.read())
+        file = io.BytesIO(stream(sys.stdin).read())
     else:
         check_source(path)
     # Pillow imports all its plugins when it meets a format that it does not know yet: the likely one goes first.

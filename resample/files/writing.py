@@ -20,6 +20,9 @@ NAMES = {"icc_profile": "ICC profile", "exif": "EXIF", "xmp": "XMP", "comment": 
 # The colours that an ICC profile is about, by mode; it is gray levels for all others.
 PROFILES = dict.fromkeys(("RGB", "RGBA", "RGBX", "P", "YCbCr"), b"RGB ") | {"CMYK": b"CMYK", "LAB": b"Lab "}
 
+# For how many milliseconds a page is shown that becomes a frame.
+PAGE = 100
+
 # Tags of a TIFF file.
 IMAGE_DESCRIPTION, XMP = 270, 700
 
@@ -60,11 +63,11 @@ def encode(
     if len(frames) > 1 and file_format not in ANIMATED:
         warn_of_loss(f"{path}: without {len(frames) - 1} of {len(frames)} frames, as {file_format} holds one")
         del frames[1:]
-    timing = _timing(frames, file_format, found)
+    timing = _timing(frames, path, file_format, found)
     pages = [dict(frame.info) for frame in frames]
     fitted = [_fit_mode(frame, path, file_format, settings.background) for frame in frames]
     if len({frame.mode for frame in fitted}) > 1 and file_format != "TIFF":
-        fitted = [frame.convert("RGBA") for frame in fitted]
+        fitted = [_in_common(frame, path, file_format) for frame in fitted]
     options = _writing_options(fitted[0], path, file_format, found, settings) | timing
     if file_format == "TIFF" and len(fitted) > 1:
         for frame, info in zip(fitted, pages, strict=True):
@@ -72,7 +75,17 @@ def encode(
             own = {name: info[name] for name in ("dpi", "icc_profile") if info.get(name)}
             frame.encoderinfo = own
     with library_messages(file_format), _memory(file_format) as encoded:
-        fitted[0].save(encoded, format=file_format, append_images=fitted[1:], save_all=len(fitted) > 1, **options)
+        options |= {"format": file_format, "append_images": fitted[1:], "save_all": len(fitted) > 1}
+        try:
+            fitted[0].save(encoded, **options)
+        except OSError:
+            # Pillow holds a progressive file in a buffer of two bytes a pixel at most: too few for noise
+            if not options.pop("progressive", None):
+                raise
+            warn_of_loss(f"{path}: not progressive, as Pillow cannot write so large a one")
+            encoded.seek(0)
+            encoded.truncate()
+            fitted[0].save(encoded, **options)
         if file_format == "JPEG":
             encoded.seek(-2, os.SEEK_END)
             if encoded.read() != b"\xff\xd9":
@@ -91,11 +104,24 @@ def _memory(file_format: str) -> IO[bytes]:
     return io.BytesIO()
 
 
-def _timing(frames: Sequence[Image.Image], file_format: str, found: dict[str, Any]) -> dict[str, Any]:
-    """Return how an animation is played, as arguments of Pillow's save."""
-    if len(frames) < 2 or file_format == "TIFF":
+def _timing(frames: Sequence[Image.Image], path: str, file_format: str, found: dict[str, Any]) -> dict[str, Any]:
+    """Return how an animation is played, as arguments of Pillow's save.
+
+    Raises:
+        Failure: the frames are not of one size.
+    """
+    if len(frames) < 2:
         return {}
-    options: dict[str, Any] = {"duration": [round(frame.info.get("duration") or 0) for frame in frames]}
+    if file_format == "TIFF":
+        if any("duration" in frame.info for frame in frames):
+            warn_of_loss(f"{path}: without the times of frames, which are pages in TIFF")
+        return {}
+    if len({frame.size for frame in frames}) > 1:
+        raise Failure(
+            f"{path}: the pages have several sizes, which {file_format} does not hold: take TIFF or --frames first"
+        )
+    # pages have no times
+    options: dict[str, Any] = {"duration": [round(frame.info.get("duration", PAGE) or 0) for frame in frames]}
     if file_format == "PNG":
         options["default_image"] = found.get("default_image", False)
         options["duration"] = options["duration"][options["default_image"] :]
@@ -107,7 +133,20 @@ def _timing(frames: Sequence[Image.Image], file_format: str, found: dict[str, An
         options["disposal"] = 2 if any(frame.has_transparency_data for frame in frames) else 1
     elif file_format != "AVIF":
         options["loop"] = plays
+    elif plays:
+        warn_of_loss(f"{path}: plays without end, not {plays} times, which Pillow does not write to AVIF")
     return options
+
+
+def _in_common(frame: Image.Image, path: str, file_format: str) -> Image.Image:
+    """Return the frame in a mode that frames of several modes have in common.
+
+    Raises:
+        Failure: it has more than 8 bits.
+    """
+    if frame.mode.startswith(("I", "F")):
+        raise Failure(f"{path}: the pages have several modes, which {file_format} does not hold: take TIFF")
+    return frame.convert("RGBA")
 
 
 def _fit_mode(picture: Image.Image, path: str, file_format: str, background: str | None) -> Image.Image:
@@ -123,7 +162,9 @@ def _fit_mode(picture: Image.Image, path: str, file_format: str, background: str
     picture.info = {name: value for name, value in picture.info.items() if mode == "P" and name == "transparency"}
     wider = (mode, *WIDER.get(mode, ()))
     if mode == "P" and picture.has_transparency_data:
-        wider = ("P", "RGBA") if file_format in ("PNG", "GIF") else ("RGBA",)
+        # GIF has one clear colour, and none that is so in part
+        is_kept = file_format == "PNG" or (file_format == "GIF" and isinstance(picture.info["transparency"], int))
+        wider = ("P", "RGBA") if is_kept else ("RGBA",)
     for candidate in wider:
         if candidate in held:
             return picture if candidate == mode else picture.convert(candidate)
@@ -156,16 +197,18 @@ def _writing_options(
         options.pop("icc_profile", None)
     for name in ("exif", "xmp", "comment"):
         # a segment of a JPEG file ends at 64 KiB; only profiles may take several
-        if file_format == "JPEG" and len(options.get(name, b"")) > 65000:
+        if file_format in ("JPEG", "JPEG2000") and len(options.get(name, b"")) > 65000:
             del options[name]
     lost = [NAMES[name] for name in found if name in NAMES and found[name] and name not in options]
     if lost:
         warn_of_loss(f"{path}: without the input's {', '.join(lost)}, which a {file_format} of {picture.mode} has not")
     if file_format in QUALITY:
         options["quality"] = settings.quality or 90
-    if file_format == "JPEG" and settings.quality is None and "jpeg" in found:
-        options |= found["jpeg"]
-        del options["quality"]  # by which the tables would be scaled
+    if file_format == "JPEG" and settings.quality is None:
+        if kept := found.get("jpeg"):
+            # Pillow would scale the tables by a quality
+            del options["quality"]
+            options |= kept
         if picture.mode != "RGB":
             options.pop("subsampling", None)
     if file_format == "PNG":
