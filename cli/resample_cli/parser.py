@@ -538,8 +538,8 @@ def _check_output(options: Options) -> None:
         )
     if STREAM in options.inputs and (len(options.inputs) > 1 or options.makes_folders or options.dry_run):
         raise UsageError(f"INPUT {STREAM}, stdin, goes alone, to one file or to stdout")
-    if name == STREAM and options.json:
-        raise UsageError("--json writes to stdout, where --output - writes the picture")
+    if options.json and (name == STREAM or (STREAM in options.inputs and name is None)):
+        raise UsageError("--json writes to stdout, where the picture goes: name another --output")
     if options.resume and STREAM in (*options.inputs, name):
         raise UsageError("--resume goes with files, not stdin and stdout")
     for option, given in (("--output", name), ("--format", options.format)):
