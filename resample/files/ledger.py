@@ -35,8 +35,12 @@ class Ledger:
         self.adding = threading.Lock()
         with failing_as(f"{path}: cannot be used as a ledger"):
             self.file = open(path, "a+b", buffering=0)  # noqa: SIM115
-            self.file.seek(0)
-            self._read(self.file.read().split(b"\n"))
+            try:
+                self.file.seek(0)
+                self._read(self.file.read().split(b"\n"))
+            except BaseException:
+                self.file.close()
+                raise
 
     def _read(self, lines: list[bytes]) -> None:
         if lines == [b""]:

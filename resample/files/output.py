@@ -92,8 +92,11 @@ def whole_files(paths: Sequence[str], on_exists: str) -> Iterator[list[IO[bytes]
             # an open file cannot be renamed on Windows; elsewhere its lock holds until it is
             file.close() if fcntl is None else file.flush()
         with contextlib.ExitStack() as undo:
-            for temporary, path in zip(temporaries, paths, strict=True):
+            for temporary, path, file in zip(temporaries, paths, files, strict=True):
                 if on_exists == "overwrite" and os.path.lexists(path):
+                    if not file.closed:
+                        # what is replaced must not be gone before this is on the disk, should the power fail
+                        os.fsync(file.fileno())
                     kept = temporary_in(os.path.dirname(path))
                     _live.add(kept)
                     leaving.callback(_remove, kept)
