@@ -108,7 +108,10 @@ def stored(image: Image) -> Array:
 
 def filled(mode: str, size: tuple[int, int], fill: Callable[[Array], None]) -> Image:
     """Return a new picture of (height, width) pixels, which `fill` writes to an array that is as `stored` describes."""
-    block = _one_block(mode, size)
+    try:
+        block = _one_block(mode, size)
+    except MemoryError:  # Pillow makes no block of 2 GiB or more
+        block = None
     if block:
         fill(block[1])
         return block[0]
@@ -150,11 +153,8 @@ def _piece(mode: str, size: tuple[int, int]) -> tuple[Image, Array]:
 def _one_block(mode: str, size: tuple[int, int]) -> tuple[Image, Array] | None:
     """Return a new picture, all in one block of memory, and its values, to be written; None where there is none."""
     height, width = size
-    try:
-        # the public `new` takes several blocks beyond 16 MiB, unless a setting of the whole process says otherwise
-        block = _core().new_block(mode, (width, height))
-    except MemoryError:  # Pillow makes no block of 2 GiB or more
-        return None
+    # the public `new` takes several blocks beyond 16 MiB, unless a setting of the whole process says otherwise
+    block = _core().new_block(mode, (width, height))
     image: Image = _pillow().Image()._new(block)
     pixels = _in_place(image, ours=True)
     if pixels is None:

@@ -234,3 +234,16 @@ def test_no_memory_is_lost() -> None:
 
     first = peak()
     assert peak() - first < 100  # in MiB, of the 1300 that pass by
+
+
+def test_a_lack_of_memory_is_called_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not a Pillow that is not known."""
+
+    class Core:
+        def new_block(self, mode: str, size: tuple[int, int]) -> None:
+            raise MemoryError
+
+    picture = Image.new("RGB", (8, 8))
+    monkeypatch.setattr(storage, "_core", Core)
+    with pytest.raises(MemoryError):
+        storage.filled(picture.mode, (8, 8), lambda pixels: None)

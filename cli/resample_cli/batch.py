@@ -50,6 +50,8 @@ def run(options: Options) -> int:
     for option, path in (("--report", options.report), ("--resume", options.resume)):
         if path is not None and any(_are_one_file(path, other) for other in [*pictures, *read]):
             raise UsageError(f"{option} {path} is a file that is read, which is never overwritten")
+    if options.report and options.resume and os.path.realpath(options.report) == os.path.realpath(options.resume):
+        raise UsageError(f"--report and --resume are one file, {options.report}")
     ledger = None
     if options.resume and not options.dry_run:
         # not what lets pictures through that were refused, and changes none that was made

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from functools import lru_cache
 
 from resample.files.failures import Failure
 from resample.files.inputs import located
-from resample.files.output import numbered
+from resample.files.output import numbered, temporary_in
 
 
 class Claims:
@@ -21,10 +20,14 @@ class Claims:
         self.read = {identity for identity in map(_identity, read) if identity}
         self.rename = rename
         self.taken: set[str] = set()
+        self.folded: set[str] = set()
 
     def is_free(self, name: str) -> bool:
-        """Return whether no input has claimed the name."""
-        return _key(name) not in self.taken
+        """Return whether no input has claimed the name, or one that is the same file."""
+        place = located(name)
+        if place in self.taken:
+            return False
+        return place.casefold() not in self.folded or not _ignores_case(os.path.dirname(place))
 
     def claim(self, name: str, path: str) -> str:
         """Return the name, or with `rename` the first like it that is free, for the input of this path.
@@ -33,12 +36,13 @@ class Claims:
             Failure: it is the name of another output, or of a file that is read.
         """
         for candidate in numbered(name) if self.rename else (name,):
-            key = _key(candidate)
-            if key in self.taken or (self.rename and os.path.lexists(candidate)):
+            if not self.is_free(candidate) or (self.rename and os.path.lexists(candidate)):
                 continue
             if _identity(candidate) in self.read and not os.path.samefile(candidate, path):
                 raise Failure(f"{path}: the output {candidate} is another INPUT, which is never overwritten")
-            self.taken.add(key)
+            place = located(candidate)
+            self.taken.add(place)
+            self.folded.add(place.casefold())
             return candidate
         raise Failure(f"{path}: the output {name} is also that of another INPUT, or differs from it by case alone")
 
@@ -51,19 +55,19 @@ def _identity(path: str) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _key(name: str) -> str:
-    place = located(name)
-    return place.casefold() if _ignores_case(os.path.dirname(place)) else place
-
-
-@lru_cache(maxsize=4096)
 def _ignores_case(folder: str) -> bool:
-    """Return whether two names that differ by case alone are one file there, or in the nearest folder that exists."""
+    """Return whether two names that differ by case alone are one file there, or in the nearest folder that exists.
+
+    It may differ from folder to folder, and so a file is made to see it, and removed.
+    """
     while not os.path.isdir(folder) and folder != os.path.dirname(folder):
         folder = os.path.dirname(folder)
-    parent, name = os.path.split(folder)
-    other = os.path.join(parent, name.swapcase())
+    probe = temporary_in(folder)
     try:
-        return name != name.swapcase() and os.path.samefile(folder, other)
+        os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
     except OSError:
         return False
+    try:
+        return os.path.lexists(os.path.join(folder, os.path.basename(probe).upper()))
+    finally:
+        os.unlink(probe)

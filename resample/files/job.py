@@ -8,7 +8,6 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from PIL import Image
@@ -18,12 +17,10 @@ from resample.files.failures import Failure, Skipped, UsageError, failing_as, he
 from resample.files.inputs import STREAM, stream
 from resample.files.output import write
 from resample.files.reading import Opened
-from resample.files.room import READ, WRITTEN
+from resample.files.room import READ, WRITTEN, Room
 from resample.files.room import usual as usual_room
 from resample.files.settings import Settings, Size, shown
 from resample.threads import limited
-
-Holding = contextlib.AbstractContextManager[Any]
 
 Transform = Any
 """What is done to a picture: a callable with a method `output_size`, as those of `resample.transforms` are."""
@@ -105,12 +102,12 @@ def run(job: Job) -> Record:
     with listening(), limited(job.threads), heard(f"{job.path}: ") as warnings:
         try:
             try:
-                record = _made(job, room.turn, room.taking)
+                record = _made(job, room)
             except MemoryError:
                 # others may have had it: once more, alone
                 warnings.clear()
                 with room.turn, room.taking(room.nbytes):
-                    record = _made(job, contextlib.nullcontext(), lambda _: contextlib.nullcontext())
+                    record = _made(job, Room(sys.maxsize))
         except Exception as error:
             record = failed(job.path, error)
     if record.status == "skipped":
@@ -126,16 +123,22 @@ def failed(path: str, error: Exception) -> Record:
     return Record(path, "skipped" if isinstance(error, Skipped) else "failed", reason=text, refused=refused)
 
 
-def _made(job: Job, turn: Holding, taking: Callable[[int], Holding]) -> Record:
+def _made(job: Job, room: Room) -> Record:
     settings = job.settings
     with contextlib.ExitStack() as held:
-        # some decoders take memory when a file is opened: of those that wait for room, one is
-        with turn:
+        with room.turn:
             opened = held.enter_context(reading.opened(job.path, settings))
             size = output_size(job.transform, opened)
             file_format = job.file_format or opened.file_format
             formats.check(file_format, size, settings.quality)
-            held.enter_context(taking(opened.count * (READ * math.prod(opened.size) + WRITTEN * math.prod(size))))
+            cost = opened.count * (READ * math.prod(opened.size) + WRITTEN * math.prod(size))
+            if room.has(cost) or job.path == STREAM:
+                held.enter_context(room.taking(cost))
+            else:
+                # some decoders take memory as a file is opened, which others need meanwhile
+                held.close()
+                held.enter_context(room.taking(cost))
+                opened = held.enter_context(reading.opened(job.path, settings))
         frames, left = [], settings.max_pixels
         for frame in opened.frames():
             height, width = job.transform.output_size((frame.height, frame.width))

@@ -83,7 +83,7 @@ def whole_files(paths: Sequence[str], on_exists: str) -> Iterator[list[IO[bytes]
         temporaries, files = [], []
         for path in paths:
             sweep(os.path.dirname(path) or os.curdir)
-            temporary = _beside(path)
+            temporary = temporary_in(os.path.dirname(path))
             leaving.callback(_remove, temporary)
             temporaries.append(temporary)
             files.append(leaving.enter_context(_begun(temporary)))
@@ -92,9 +92,12 @@ def whole_files(paths: Sequence[str], on_exists: str) -> Iterator[list[IO[bytes]
             # an open file cannot be renamed on Windows; elsewhere its lock holds until it is
             file.close() if fcntl is None else file.flush()
         with contextlib.ExitStack() as undo:
-            for temporary, path in zip(temporaries, paths, strict=True):
+            for temporary, path, file in zip(temporaries, paths, files, strict=True):
                 if on_exists == "overwrite" and os.path.lexists(path):
-                    kept = _beside(path)
+                    if not file.closed:
+                        # what is replaced must not be gone before this is on the disk, should the power fail
+                        os.fsync(file.fileno())
+                    kept = temporary_in(os.path.dirname(path))
                     _live.add(kept)
                     leaving.callback(_remove, kept)
                     with contextlib.suppress(OSError, AttributeError, NotImplementedError):
@@ -117,9 +120,9 @@ def write(file: IO[bytes], data: bytes | memoryview) -> None:
 _TEMPORARY = re.compile(r"\.resample-[0-9a-f]{16}")
 
 
-def _beside(path: str) -> str:
-    # short, because `path` may be long
-    return os.path.join(os.path.dirname(path), f".resample-{os.urandom(8).hex()}")
+def temporary_in(folder: str) -> str:
+    """Return a name that no file there has; it is short, because that of an output may be long."""
+    return os.path.join(folder, f".resample-{os.urandom(8).hex()}")
 
 
 def _begun(temporary: str) -> IO[bytes]:

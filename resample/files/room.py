@@ -27,12 +27,16 @@ class Room:
         self.turn = threading.Lock()
         self.given_back = threading.Condition()
 
+    def has(self, nbytes: int) -> bool:
+        """Return whether nobody would wait who takes so many bytes."""
+        return self.taken + min(nbytes, self.nbytes) <= self.nbytes
+
     @contextlib.contextmanager
     def taking(self, nbytes: int) -> Iterator[None]:
         """Within this, so many bytes are this thread's."""
         nbytes = min(nbytes, self.nbytes)
         with self.given_back:
-            self.given_back.wait_for(lambda: self.taken + nbytes <= self.nbytes)
+            self.given_back.wait_for(lambda: self.has(nbytes))
             self.taken += nbytes
         try:
             yield

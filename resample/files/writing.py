@@ -90,8 +90,23 @@ def encode(
             encoded.seek(-2, os.SEEK_END)
             if encoded.read() != b"\xff\xd9":
                 raise OSError("the end is missing")
+        if file_format == "WEBP" and any(frame.mode == "RGBA" for frame in fitted):
+            _say_clear(encoded)
         encoded.seek(0)
         shutil.copyfileobj(encoded, file, 1 << 20)
+
+
+def _say_clear(webp: IO[bytes]) -> None:
+    """Set the flag of alpha in the header of a WebP file.
+
+    libwebp leaves it out where the parts of frames that it stores are opaque; readers then take what is around them for
+    opaque too.
+    """
+    webp.seek(0)
+    head = webp.read(21)
+    if head[12:16] == b"VP8X":
+        webp.seek(20)
+        webp.write(bytes([head[20] | 0x10]))
 
 
 def _memory(file_format: str) -> IO[bytes]:
@@ -112,16 +127,18 @@ def _timing(frames: Sequence[Image.Image], path: str, file_format: str, found: d
     """
     if len(frames) < 2:
         return {}
+    has_times = any("duration" in frame.info for frame in frames)
     if file_format == "TIFF":
-        if any("duration" in frame.info for frame in frames):
+        if has_times:
             warn_of_loss(f"{path}: without the times of frames, which are pages in TIFF")
         return {}
     if len({frame.size for frame in frames}) > 1:
         raise Failure(
             f"{path}: the pages have several sizes, which {file_format} does not hold: take TIFF or --frames first"
         )
-    # pages have no times
-    options: dict[str, Any] = {"duration": [round(frame.info.get("duration", PAGE) or 0) for frame in frames]}
+    options: dict[str, Any] = {
+        "duration": [round(frame.info.get("duration") or 0) if has_times else PAGE for frame in frames]
+    }
     if file_format == "PNG":
         options["default_image"] = found.get("default_image", False)
         options["duration"] = options["duration"][options["default_image"] :]
