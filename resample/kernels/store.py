@@ -1,7 +1,7 @@
-"""Kernels compiled once a machine: object code in a folder, loaded by llvmlite alone in later processes.
+"""Kernels compiled once a machine: object code in a folder, loaded without numba in later processes.
 
 Importing numba and calling a cached Numba function costs ten times what resizing a photograph does. So a kernel is
-compiled to an object file, which a later process hands to LLVM's linker and calls through ctypes, without numba.
+compiled to an object file, which a later process links, by `link` or else by LLVM, and calls through ctypes.
 
 A file begins with a key, all that its code depends on: kernel source, argument types, versions, processor. A file
 that is damaged or carries another key is ignored and written anew; a folder that cannot be read or written costs
@@ -14,6 +14,7 @@ import contextlib
 import ctypes
 import importlib.util
 import os
+import re
 import stat
 import struct
 import sys
@@ -21,11 +22,16 @@ import threading
 import zlib
 from collections.abc import Callable
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import llvmlite
-import llvmlite.binding as llvm
+
+from resample.kernels import link
+
+if TYPE_CHECKING:
+    import llvmlite.binding as llvm
 
 Kernel = Callable[..., None]
 
@@ -75,32 +81,52 @@ def _object_code(module: str, name: str, arguments: tuple[str, ...]) -> bytes:
 
 
 def _linked(code: bytes, arguments: tuple[str, ...]) -> Kernel:
-    linked = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
-    linked.add_object_file(llvm.ObjectFileRef.from_data(code))
-    linked.finalize_object()
-    _linked_code.append(linked)
-    function = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_char_p)(linked.get_function_address("kernel"))
+    found = link.linked(code, "kernel") or _linked_by_llvm(code)
+    _linked_code.append(found)
+    function = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_char_p)(found.address)
     pack = struct.Struct(f"={len(arguments)}q").pack
     return lambda *values: function(pack(*values))
 
 
+def _linked_by_llvm(code: bytes) -> link.Linked:
+    import llvmlite.binding as llvm
+
+    linked = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
+    linked.add_object_file(llvm.ObjectFileRef.from_data(code))
+    linked.finalize_object()
+    return link.Linked(linked.get_function_address("kernel"), linked)
+
+
 @cache
-def _processor() -> tuple[str, str]:
-    return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+def _processor() -> tuple[str, ...]:
+    """Return what tells this processor from others that need other code: its kind, and the names of its features."""
+    if link.IS_HERE:
+        # as LLVM's library, which knows too, need not be loaded then
+        with contextlib.suppress(OSError), open("/proc/cpuinfo") as file:
+            known = dict(re.findall(r"(.+?)\t*: (.*)\n", "".join(takewhile(str.strip, file))))
+            if "flags" in known:
+                kind = [known.get(name, "") for name in ("vendor_id", "cpu family", "model", "stepping")]
+                return " ".join(kind), *known["flags"].split()
+    import llvmlite.binding as llvm
+
+    features = llvm.get_host_cpu_features()
+    return llvm.get_host_cpu_name(), *sorted(name for name, has in features.items() if has)
 
 
 def shuffle_width() -> int:
     """Return how many bytes this processor's variable byte shuffle chooses from: 64, 16, or 0 if it has none."""
-    known = _processor()[1].split(",")
-    if "+avx512vbmi" in known and "+avx512bw" in known:
+    known = _processor()
+    if "avx512vbmi" in known and "avx512bw" in known:
         return 64
-    return 16 if "+ssse3" in known or "+neon" in known else 0
+    return 16 if "ssse3" in known or "neon" in known else 0
 
 
 def _machine() -> llvm.TargetMachine:
+    import llvmlite.binding as llvm
+
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    name, features = _processor()
+    name, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
     target = llvm.Target.from_default_triple()
     return target.create_target_machine(cpu=name, features=features, opt=3, jit=True)
 
