@@ -715,8 +715,9 @@ def test_closed_streams(folder: Path) -> None:
 
 
 LOADED = """
-import sys
+import os, sys
 from resample_cli import main
+os._exit = sys.exit
 sys.argv[1:] = {args!r}
 try:
     status = main.run()

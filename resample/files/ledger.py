@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import pickle
@@ -27,6 +26,8 @@ class Ledger:
         Raises:
             Failure: it cannot be read or written, or is another kind of file.
         """
+        import hashlib  # of OpenSSL, which takes as long to load as all of ours
+
         self.path = path
         self.options = hashlib.sha256(pickle.dumps(options, protocol=4)).hexdigest()[:16]
         self.entries: dict[tuple[str, str], dict[str, Any]] = {}
