@@ -743,8 +743,9 @@ def test_closed_streams(folder: Path) -> None:
 
 
 LOADED = """
-import sys
+import os, sys
 from resample_cli import main
+os._exit = sys.exit
 sys.argv[1:] = {args!r}
 try:
     status = main.run()

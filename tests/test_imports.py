@@ -42,6 +42,7 @@ LAYERS = [
     ["resample.kernels.cuda.sums"],
     ["resample.kernels.cuda.memory", "resample.kernels.cuda.constants"],
     ["resample.kernels.store"],
+    ["resample.kernels.link"],
     ["resample.kernels.compile"],
     [
         "resample.kernels.loops",

@@ -10,12 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from resample.kernels import link
+
 CODE = """
 import sys, hashlib, numpy as np, resample.functional as F
 image = np.random.default_rng(0).integers(0, 256, (1, 3, 40, 50), np.uint8)
 result = F.pixel_unshuffle(F.interpolate(image, scale_factor=2, mode="bilinear"), 2)
 print("numba" in sys.modules, hashlib.sha256(result.tobytes()).hexdigest())
 """
+
+# what a process does in which this module cannot link
+BY_LLVM = "from resample.kernels import link\nlink.linked = lambda *_: None\n"
 
 
 def start(folder: Path | str, code: str = CODE, **environment: str) -> subprocess.Popen[str]:
@@ -60,6 +65,50 @@ def test_second_process_imports_no_numba(store: tuple[Path, str]) -> None:
     assert folder.stat().st_mode & 0o077 == 0 or os.name == "nt"
 
 
+def test_second_process_needs_llvm_only_where_it_cannot_link(store: tuple[Path, str]) -> None:
+    folder, digest = store
+    asked = CODE.replace("numba", "llvmlite.binding")
+    assert finish(start(folder, asked)) == (not link.IS_HERE, digest)
+    assert finish(start(folder, BY_LLVM + asked)) == (True, digest)
+    assert finish(start(folder, BY_LLVM + CODE)) == (False, digest)
+
+
+@pytest.mark.skipif(not link.IS_HERE, reason="LLVM links here")
+def test_memory_that_may_not_be_run(store: tuple[Path, str]) -> None:
+    """Where a system refuses to run what was written, LLVM may know a way."""
+    folder, digest = store
+    refusing = "import ctypes\nclass Library(ctypes.CDLL):\n    mprotect = staticmethod(lambda *_: -1)\n"
+    refusing += "ctypes.CDLL = Library\n" + CODE.replace("numba", "llvmlite.binding")
+    assert finish(start(folder, refusing)) == (True, digest)
+
+
+@pytest.mark.skipif(not link.IS_HERE, reason="LLVM links here")
+@pytest.mark.parametrize("source", ["call void @other()", "store i64 1, ptr @variable"])
+def test_code_that_asks_for_more_is_left_to_llvm(source: str) -> None:
+    """Functions of other libraries, and variables."""
+    import llvmlite.binding as llvm
+
+    from resample.kernels.store import _machine
+
+    machine = _machine()
+    text = f"""
+    target triple = "{machine.triple}"
+    @variable = internal global i64 0
+    declare void @other()
+    define i32 @kernel(ptr %0) {{
+        {source}
+        %v = load volatile i64, ptr @variable
+        ret i32 0
+    }}
+    """
+    code = machine.emit_object(llvm.parse_assembly(text))
+    assert link.linked(code, "kernel") is None
+
+
+def test_what_is_no_object_code_is_left_to_llvm() -> None:
+    assert link.linked(b"hello", "kernel") is None
+
+
 def test_no_partial_files_stay(store: tuple[Path, str]) -> None:
     assert {path.suffix for path in store[0].iterdir()} == {".o"}
 
@@ -92,7 +141,8 @@ def test_code_for_another_processor_is_not_used(store: tuple[Path, str]) -> None
     """A home directory shared by machines of two kinds: each compiles and keeps its own."""
     folder, digest = store
     own = {path.name for path in folder.iterdir()}
-    foreign = "import llvmlite.binding as llvm\nllvm.get_host_cpu_name = lambda: 'x86-64'\n" + CODE
+    foreign = "from resample.kernels import store\nknown = store._processor()\n"
+    foreign += "store._processor = lambda: ('other', *known[1:])\n" + CODE
     assert finish(start(folder, foreign)) == (True, digest)
     assert len({path.name for path in folder.iterdir()}) == 2 * len(own)
     assert finish(start(folder)) == (False, digest)

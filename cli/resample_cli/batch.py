@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+from PIL import Image
+
 from resample.files import inputs
 from resample.files.batch import Plan, Records
 from resample.files.failures import UsageError, failing_as, reason
@@ -71,7 +73,7 @@ def run(options: Options) -> int:
     told = _Told(options, _Report(options), len(found), started)
     records = Records(plan, jobs=jobs, fail_fast=options.fail_fast)
     try:
-        with told.progress():
+        with told.progress(), _one_block_each():
             for record in plan.foreseen() if options.dry_run else records:
                 told.add(record)
     except BaseException:
@@ -84,6 +86,21 @@ def run(options: Options) -> int:
         if ledger:
             ledger.close()
     return told.status
+
+
+@contextlib.contextmanager
+def _one_block_each() -> Iterator[None]:
+    """Within this, Pillow takes one block of memory for a picture, however large: the library reads it without a copy.
+
+    It is a setting of the process, so it is the command that asks for it.
+    """
+    core: Any = Image.core  # type: ignore[attr-defined]
+    before = core.get_use_block_allocator()
+    core.set_use_block_allocator(1)
+    try:
+        yield
+    finally:
+        core.set_use_block_allocator(before)
 
 
 class _Told:

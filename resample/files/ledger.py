@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import os
@@ -104,6 +103,8 @@ class Ledger:
 
 def _digest(options: Any) -> str:
     """Return a text that is the same for equal options."""
+    import hashlib  # of OpenSSL, which takes as long to load as all of ours
+
     file = io.BytesIO()
     pickler = pickle.Pickler(file, protocol=4)
     # else equal strings would be pickled differently when they are one object and when they are two

@@ -75,7 +75,8 @@ def encode(
             own = {name: info[name] for name in ("dpi", "icc_profile") if info.get(name)}
             frame.encoderinfo = own
     with library_messages(file_format), _memory(file_format) as encoded:
-        options |= {"format": file_format, "append_images": fitted[1:], "save_all": len(fitted) > 1}
+        # its name tells the format: where that is an argument, Pillow imports the plugins of others too
+        options |= {"append_images": fitted[1:], "save_all": len(fitted) > 1}
         try:
             fitted[0].save(encoded, **options)
         except OSError:
@@ -92,8 +93,17 @@ def encode(
                 raise OSError("the end is missing")
         if file_format == "WEBP" and any(frame.mode == "RGBA" for frame in fitted):
             _say_clear(encoded)
+        length = encoded.seek(0, os.SEEK_END)
         encoded.seek(0)
-        shutil.copyfileobj(encoded, file, 1 << 20)
+        shutil.copyfileobj(encoded, file, min(length, 1 << 20))
+
+
+class _Memory(io.BytesIO):
+    """A file in memory with a name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
 
 
 def _say_clear(webp: IO[bytes]) -> None:
@@ -114,9 +124,10 @@ def _memory(file_format: str) -> IO[bytes]:
 
     The encoder of JPEG keeps other threads waiting unless it writes to a file that the system knows.
     """
+    name = f"picture{output.usual_extension(file_format)}"
     if file_format == "JPEG" and hasattr(os, "memfd_create"):
-        return os.fdopen(os.memfd_create("picture"), "w+b")
-    return io.BytesIO()
+        return open(name, "w+b", buffering=0, opener=lambda name, _: os.memfd_create(name))
+    return _Memory(name)
 
 
 def _timing(frames: Sequence[Image.Image], path: str, file_format: str, found: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Kernels compiled once a machine: object code in a folder, loaded by llvmlite alone in later processes.
+"""Kernels compiled once a machine: object code in a folder, loaded without numba in later processes.
 
 Importing numba and calling a cached Numba function costs ten times what resizing a photograph does. So a kernel is
-compiled to an object file, which a later process hands to LLVM's linker and calls through ctypes, without numba.
+compiled to an object file, which a later process links, by `link` or else by LLVM, and calls through ctypes.
 
 A file begins with a key, all that its code depends on: kernel source, argument types, versions, processor. A file
 that is damaged or carries another key is ignored and written anew; a folder that cannot be read or written costs
@@ -14,6 +14,7 @@ import contextlib
 import ctypes
 import importlib.util
 import os
+import re
 import stat
 import struct
 import sys
@@ -21,11 +22,15 @@ import threading
 import zlib
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
-from typing import Any
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any
 
 import llvmlite
-import llvmlite.binding as llvm
+
+from resample.kernels import link
+
+if TYPE_CHECKING:
+    import llvmlite.binding as llvm
 
 Kernel = Callable[..., None]
 
@@ -59,7 +64,7 @@ def kept(
     """Return the code of a kernel for a processor: from the folder, or else `compiled` and then kept there."""
     key = _key(module, name, arguments, processor)
     folder = _folder()
-    path = folder / f"{name}-{zlib.crc32(key):08x}.o" if folder else None
+    path = os.path.join(folder, f"{name}-{zlib.crc32(key):08x}.o") if folder else None
     code = _read(path, key) if path else None
     if code is None:
         code = compiled(module, name, arguments)
@@ -75,32 +80,52 @@ def _object_code(module: str, name: str, arguments: tuple[str, ...]) -> bytes:
 
 
 def _linked(code: bytes, arguments: tuple[str, ...]) -> Kernel:
-    linked = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
-    linked.add_object_file(llvm.ObjectFileRef.from_data(code))
-    linked.finalize_object()
-    _linked_code.append(linked)
-    function = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_char_p)(linked.get_function_address("kernel"))
+    found = link.linked(code, "kernel") or _linked_by_llvm(code)
+    _linked_code.append(found)
+    function = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_char_p)(found.address)
     pack = struct.Struct(f"={len(arguments)}q").pack
     return lambda *values: function(pack(*values))
 
 
+def _linked_by_llvm(code: bytes) -> link.Linked:
+    import llvmlite.binding as llvm
+
+    linked = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
+    linked.add_object_file(llvm.ObjectFileRef.from_data(code))
+    linked.finalize_object()
+    return link.Linked(linked.get_function_address("kernel"), linked)
+
+
 @cache
-def _processor() -> tuple[str, str]:
-    return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+def _processor() -> tuple[str, ...]:
+    """Return what tells this processor from others that need other code: its kind, and the names of its features."""
+    if link.IS_HERE:
+        # as LLVM's library, which knows too, need not be loaded then
+        with contextlib.suppress(OSError), open("/proc/cpuinfo") as file:
+            known = dict(re.findall(r"(.+?)\t*: (.*)\n", "".join(takewhile(str.strip, file))))
+            if "flags" in known:
+                kind = [known.get(name, "") for name in ("vendor_id", "cpu family", "model", "stepping")]
+                return " ".join(kind), *known["flags"].split()
+    import llvmlite.binding as llvm
+
+    features = llvm.get_host_cpu_features()
+    return llvm.get_host_cpu_name(), *sorted(name for name, has in features.items() if has)
 
 
 def shuffle_width() -> int:
     """Return how many bytes this processor's variable byte shuffle chooses from: 64, 16, or 0 if it has none."""
-    known = _processor()[1].split(",")
-    if "+avx512vbmi" in known and "+avx512bw" in known:
+    known = _processor()
+    if "avx512vbmi" in known and "avx512bw" in known:
         return 64
-    return 16 if "+ssse3" in known or "+neon" in known else 0
+    return 16 if "ssse3" in known or "neon" in known else 0
 
 
 def _machine() -> llvm.TargetMachine:
+    import llvmlite.binding as llvm
+
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    name, features = _processor()
+    name, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
     target = llvm.Target.from_default_triple()
     return target.create_target_machine(cpu=name, features=features, opt=3, jit=True)
 
@@ -114,9 +139,15 @@ def _key(module: str, name: str, arguments: tuple[str, ...], processor: tuple[st
 @cache
 def _sources(module: str) -> list[bytes]:
     """Return what the code of a kernel is made from: the files of its folder, and the version of Numba."""
-    folder = Path(__file__).parent.joinpath(*module.split(".")[2:-1])
+    folder = os.path.join(os.path.dirname(__file__), *module.split(".")[2:-1])
+    names = sorted(name for name in os.listdir(folder) if name.endswith(".py"))
     # the text of a file, as importing numba takes long
-    return [_source("numba._version"), *(path.read_bytes() for path in sorted(folder.glob("*.py")))]
+    return [_source("numba._version"), *(_content(os.path.join(folder, name)) for name in names)]
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def _source(module: str) -> bytes:
@@ -124,25 +155,32 @@ def _source(module: str) -> bytes:
     package = importlib.util.find_spec(parent)
     if package is None or not package.submodule_search_locations:
         raise ModuleNotFoundError(f"No module named {parent!r}", name=parent)
-    return (Path(package.submodule_search_locations[0]) / f"{name}.py").read_bytes()
+    return _content(os.path.join(package.submodule_search_locations[0], f"{name}.py"))
 
 
-def _folder() -> Path | None:
+def _folder() -> str | None:
     """Return the store's folder, made if need be, or None where there is none to trust."""
-    chosen = os.environ.get(FOLDER_VARIABLE)
-    if chosen:
-        folder = Path(chosen)
+    folder = os.environ.get(FOLDER_VARIABLE) or _users_folder()
+    try:
+        if not folder:
+            return None
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        return folder if _trusted(os.stat(folder)) else None
+    except OSError:
+        return None
+
+
+def _users_folder() -> str | None:
+    """Return the folder in this user's cache, or None where the user has no home."""
+    if sys.platform == "linux":
+        # platformdirs gives the same, but takes a twentieth of the time of the command to import
+        root = os.environ.get("XDG_CACHE_HOME", "")
+        folder = os.path.join(root if os.path.isabs(root) else os.path.expanduser("~/.cache"), "resample")
     else:
         import platformdirs
 
-        folder = Path(platformdirs.user_cache_dir("resample", appauthor=False))
-    try:
-        if not folder.is_absolute() and not chosen:
-            return None  # no home directory
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return folder if _trusted(folder.stat()) else None
-    except (OSError, RuntimeError):
-        return None
+        folder = platformdirs.user_cache_dir("resample", appauthor=False)
+    return folder if os.path.isabs(folder) else None
 
 
 def _trusted(status: os.stat_result) -> bool:
@@ -160,24 +198,25 @@ def _header(key: bytes, code: bytes) -> bytes:
     return key + b"\0" + zlib.crc32(code).to_bytes(4, "little")
 
 
-def _read(path: Path, key: bytes) -> bytes | None:
+def _read(path: str, key: bytes) -> bytes | None:
     try:
-        status = path.lstat()
+        status = os.lstat(path)
         if not stat.S_ISREG(status.st_mode) or not _trusted(status):
             return None
-        content = path.read_bytes()
+        content = _content(path)
     except OSError:
         return None
     code = content[len(_header(key, b"")) :]
     return code if content == _header(key, code) + code else None
 
 
-def _write(path: Path, key: bytes, code: bytes) -> None:
+def _write(path: str, key: bytes, code: bytes) -> None:
     import tempfile
 
     partial = None
     try:
-        descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".partial")
+        folder, name = os.path.split(path)
+        descriptor, partial = tempfile.mkstemp(dir=folder, prefix=name, suffix=".partial")
         with open(descriptor, "wb") as file:
             file.write(_header(key, code) + code)
         os.replace(partial, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -174,11 +175,12 @@ def _packed(first: Array, span: tuple[int, int], outputs: int, reach: int) -> Ar
     begin, end = span
     most = (end - begin) // outputs * 4 + 4
     at: list[int] = []
-    furthest = np.maximum.accumulate(first)
+    # as lists: a process for one picture would spend as long here, in NumPy's calls on numbers, as on the picture
+    furthest, leftmost = np.maximum.accumulate(first).tolist(), _least_of(first, outputs).tolist()
+    furthest += furthest[-1:] * outputs  # the last group may reach beyond the end
     while begin < end and len(at) <= most:
         at.append(begin)
-        leftmost = int(first[begin : begin + outputs].min())
-        begin = max(begin, min(begin + outputs, int(np.searchsorted(furthest, leftmost + reach))))
+        begin = bisect_left(furthest, leftmost[begin] + reach, begin, begin + outputs)
         if begin == at[-1]:
             return None
     if begin < end:
@@ -187,6 +189,16 @@ def _packed(first: Array, span: tuple[int, int], outputs: int, reach: int) -> Ar
     if span[0] <= last < at[-1] and first[last:end].max() - first[last:end].min() < reach:
         at[-1] = last  # a whole group, whose window is not cut off by the end of the row
     return np.array(at)
+
+
+def _least_of(values: Array, count: int) -> Array:
+    """Return for each value the least of it and those behind it, `count` together, a power of two."""
+    least: Array = values.copy()
+    width = 1
+    while width < count:
+        least[:-width] = np.minimum(least[:-width], least[width:])
+        width *= 2
+    return least
 
 
 def aligned(array: Array) -> Array:
