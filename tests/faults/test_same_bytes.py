@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
 
 import pytest
@@ -25,12 +25,13 @@ def test_threads_and_processes(place: Path) -> None:
     for name, jobs in (("one", 1), ("two", 2), ("eight", 8)):
         records = resample.resize_folder(place / "in", place / name, transform, jobs=jobs)
         assert {record.status for record in records} == {"done"}
-    for method in ("spawn", "forkserver"):
+    methods = set(get_all_start_methods()) - {"fork"}
+    for method in methods:
         with ProcessPoolExecutor(2, get_context(method)) as executor:
             resample.resize_folder(place / "in", place / method, transform, executor=executor)
     args = ("in", "-r", "-o", "command/", "--size", "130x100", "--mode", "bicubic", "-j", 3, "-q")
     assert runs.run(*args, cwd=place).returncode == 0
     one = runs.contents(place / "one")
     assert len(one) == 16
-    for name in ("two", "eight", "spawn", "forkserver", "command"):
+    for name in ("two", "eight", "command", *methods):
         assert runs.contents(place / name) == one
