@@ -32,7 +32,7 @@ class Settings(NamedTuple):
     background: str | None = None
     """What is put behind pictures with alpha where the format has none, in Pillow's words for colours."""
     max_pixels: int = MAX_PIXELS
-    """Pictures of more pixels, read or written, are refused; those of all frames count."""
+    """Pictures of more pixels, read or written, are refused; of what is written, those of all frames count."""
     make_folders: bool = False
     """Whether the folder of an output is made where there is none."""
     in_place: bool = False
