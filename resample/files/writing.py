@@ -145,7 +145,7 @@ def _timing(frames: Sequence[Image.Image], path: str, file_format: str, found: d
         return {}
     if len({frame.size for frame in frames}) > 1:
         raise Failure(
-            f"{path}: the pages have several sizes, which {file_format} does not hold: take TIFF or --frames first"
+            f"{path}: the frames have several sizes, which {file_format} does not hold: take TIFF or --frames first"
         )
     options: dict[str, Any] = {
         "duration": [round(frame.info.get("duration") or 0) if has_times else PAGE for frame in frames]
@@ -173,7 +173,7 @@ def _in_common(frame: Image.Image, path: str, file_format: str) -> Image.Image:
         Failure: it has more than 8 bits.
     """
     if frame.mode.startswith(("I", "F")):
-        raise Failure(f"{path}: the pages have several modes, which {file_format} does not hold: take TIFF")
+        raise Failure(f"{path}: the frames have several modes, which {file_format} does not hold: take TIFF")
     return frame.convert("RGBA")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
@@ -35,25 +34,21 @@ def test_in_a_long_encode(noise: Path, tmp_path: Path, number: int, status: int,
     with runs.begun(*args, cwd=tmp_path, stderr=subprocess.PIPE) as process:
         kill.until_working(process, tmp_path)
         time.sleep(0.2)
-        began = time.perf_counter()
         process.send_signal(number)
-        assert process.stderr
-        said = process.stderr.read()
-        process.wait()
-        seconds = time.perf_counter() - began
+        _, said = process.communicate()
     assert (process.returncode, said) == (status, b"resample: interrupted\n" if status == 130 else b"")
+    # that is, it did not wait for the end of the picture
     assert not list(tmp_path.iterdir())
-    assert seconds < 1 or "CI" in os.environ
 
 
 @pytest.mark.parametrize("in_place", [False, True])
 def test_in_a_folder(tmp_path: Path, in_place: bool) -> None:
-    runs.pictures(tmp_path / "in", 64, (600, 400))
+    runs.pictures(tmp_path / "in", 64, (450, 300), "png jpg")
     before = runs.contents(tmp_path / "in")
     args = ("in", "-r", *(["--in-place"] if in_place else ["-o", "out/"]), "--scale", 1.5, "-j", 4, "--resume", "done")
     with runs.begun(*args, cwd=tmp_path, stderr=subprocess.PIPE) as process:
         kill.until_working(process, tmp_path)
-        time.sleep(0.1)
+        time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate()
     lines = said.decode().splitlines()
@@ -72,7 +67,7 @@ def test_in_a_folder(tmp_path: Path, in_place: bool) -> None:
     assert done <= skipped <= done + 4
     for name in before:
         with Image.open(tmp_path / ("in" if in_place else "out") / name) as picture:
-            assert picture.size == (900, 600)
+            assert picture.size == (675, 450)
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
@@ -113,6 +108,5 @@ def test_kill(tmp_path: Path, way: str) -> None:
     runs.pictures(tmp_path / "source", kill.COUNT, (300, 200))
     (tmp_path / "place").mkdir()
     trial, chance = kill.Trial(way, tmp_path / "place", tmp_path / "source"), kill.random.Random(0)
-    for _ in range(2):
-        found = trial.kill(chance)
-        assert not any(found[2:]), found
+    found = trial.kill(chance)
+    assert not any(found[2:]), found
