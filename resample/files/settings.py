@@ -32,8 +32,8 @@ class Settings(NamedTuple):
     background: str | None = None
     """What is put behind pictures with alpha where the format has none, in Pillow's words for colours."""
     max_pixels: int = MAX_PIXELS
-    """Pictures of more pixels, read or written, are refused; of what is written, those of all frames count. Pillow's own
-    limit, `PIL.Image.MAX_IMAGE_PIXELS`, holds besides; the command has turned that off."""
+    """Pictures of more pixels, read or written, are refused; of what is written, those of all frames count. Pillow's
+    own limit, `PIL.Image.MAX_IMAGE_PIXELS`, holds besides; the command has turned that off."""
     make_folders: bool = False
     """Whether the folder of an output is made where there is none."""
     in_place: bool = False
