@@ -152,7 +152,7 @@ def test_segments_of_rows(dtype: str, cuda: Driver, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(passes, "BLOCKS", 1)  # segments of 64, 32 or 16 rows
     for (height, out), mode in itertools.product(((200, 131), (150, 70), (400, 33), (90, 89)), ("bilinear", "lanczos")):
         view = sample((1, 2, height, 40), dtype)
-        options = {"size": (out, 17), "mode": mode, "antialias": True}
+        options = {"size": (out, 17 if mode == "bilinear" else 20), "mode": mode, "antialias": True}
         expected = F.interpolate(view, **options)
         cuda.launches.clear()
         result = fetched(F.interpolate(Array(view), **options))

@@ -64,7 +64,7 @@ def _channels(channels):
 
 def _shrink_bytes(channels, pixels, live):
     """Return the kernel for `pixels` pixels a thread, at no four rows of which more than `live` outputs wait."""
-    values, half_live = channels * pixels, live >> 1
+    values = channels * pixels
     all_sums, all_totals, all_words = 4 * values, live * values, 4 * channels
     all_weights, all_row_weights = 2 * pixels, 2 * live
     all_done = live + 3 & ~3  # whole vectors
@@ -82,13 +82,23 @@ def _shrink_bytes(channels, pixels, live):
                 store(target, uint32(v), clamped(int32(0), totals[at + v], uint32(0)))
 
     @njit(inline="always")
-    def finish(target, totals, done, k, y, count, n_out, row_out, zero, precision):
-        if done[k] < n_out:
-            if uint32(done[k] - y) < count:
-                place = int64(uint32(done[k] * uint32(row_out * uint32(values))))
-                write(after(target, place), totals, k * values, precision)
-            for v in range(values):
-                totals[k * values + v] = zero
+    def add_rows(totals, v, row_weights, sums):
+        rows = clamped(sums[3 * values + v], sums[2 * values + v], uint32(0))
+        rows = clamped(sums[values + v], sums[v], rows)
+        for k in range(live):
+            totals[k * values + v] = dot_low(row_weights[2 * k], rows, totals[k * values + v])
+        for k in range(live):
+            totals[k * values + v] = dot_high(row_weights[2 * k + 1], rows, totals[k * values + v])
+
+    @njit(inline="always")
+    def finish(target, totals, done, slot, y, count, n_out, row_out, zero, precision):
+        for k in range(slot, slot + 2):
+            if done[k] < n_out:
+                if uint32(done[k] - y) < count:
+                    place = int64(uint32(done[k] * uint32(row_out * uint32(values))))
+                    write(after(target, place), totals, k * values, precision)
+                for v in range(values):
+                    totals[k * values + v] = zero
 
     def shrink(
         dst, src, begin, end, row_place, row_weight, row_done, column_place, column_weight,
@@ -142,25 +152,32 @@ def _shrink_bytes(channels, pixels, live):
                         window[channels * r + k] = chosen(kept[r], word, picks[r])
                         kept[r] = word
                     words[r] = after(words[r], int64(channels))
-                for r in range(4):
-                    add(sums, r * values, window, r * channels, weights)
+                add(sums, 0, window, 0, weights)
+                add(sums, values, window, channels, weights)
+                add(sums, 2 * values, window, 2 * channels, weights)
+                add(sums, 3 * values, window, 3 * channels, weights)
                 tap, t = uint32(tap + row_out), uint32(t + uint32(1))
                 more = t < steps
             for k in range(all_sums):
                 sums[k] = shifted(sums[k], column_precision)
             load_vector(row_weights, 0, row_weight, uint32(four * uint32(all_row_weights)), all_row_weights)
             load_vector(done, 0, row_done, uint32(four * uint32(all_done)), all_done)
-            for v in range(values):
-                rows = clamped(sums[3 * values + v], sums[2 * values + v], uint32(0))
-                rows = clamped(sums[values + v], sums[v], rows)
-                for k in range(live):
-                    totals[k * values + v] = dot_low(row_weights[2 * k], rows, totals[k * values + v])
-                    totals[k * values + v] = dot_high(row_weights[2 * k + 1], rows, totals[k * values + v])
-            # two loops, as only short ones are unrolled
-            for k in range(half_live):
-                finish(target, totals, done, k, y, count, n_out, row_out, zero, row_precision)
-            for k in range(half_live, live):
-                finish(target, totals, done, k, y, count, n_out, row_out, zero, row_precision)
+            # calls and no loops, as only short ones are unrolled
+            add_rows(totals, 0, row_weights, sums)
+            if values > 1:
+                add_rows(totals, 1, row_weights, sums)
+            if values > 2:
+                add_rows(totals, 2, row_weights, sums)
+            if values > 3:
+                add_rows(totals, 3, row_weights, sums)
+            finish(target, totals, done, 0, y, count, n_out, row_out, zero, row_precision)
+            finish(target, totals, done, 2, y, count, n_out, row_out, zero, row_precision)
+            if live > 4:
+                finish(target, totals, done, 4, y, count, n_out, row_out, zero, row_precision)
+            if live > 6:
+                finish(target, totals, done, 6, y, count, n_out, row_out, zero, row_precision)
+            if live > 8:
+                finish(target, totals, done, 8, y, count, n_out, row_out, zero, row_precision)
             four = uint32(four + uint32(1))
 
     return shrink

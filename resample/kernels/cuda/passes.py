@@ -223,13 +223,7 @@ def bytes_types(source: str, target: str, weight: str) -> tuple[str, ...]:
 
 
 def down_types(source: str, target: str, weight: str) -> tuple[str, ...]:
-    """Return the same of `sums.contract_down_*`."""
-    tables = (*("uint32*",) * 3, f"{weight}*", *("uint32*",) * 2, f"{weight}*")
-    return (f"{target}*", f"{source}*", *tables, *_NUMBER * 5, *_BIG * 2, *_NUMBER, *_SIGNED * 2)
-
-
-def shrink_types(source: str, target: str, weight: str) -> tuple[str, ...]:
-    """Return the same of `byte_shrinking.shrink_bytes_*`, which read pairs of weights."""
+    """Return the same of `sums.contract_down_*` and `byte_shrinking.shrink_bytes_*`, which read pairs of weights."""
     tables = (*("uint32*",) * 3, f"{weight}*", *("uint32*",) * 2, f"{weight}*")
     return (f"{target}*", f"{source}*", *tables, *_NUMBER * 5, *_BIG * 2, *_NUMBER, *_SIGNED * 2)
 
@@ -450,7 +444,7 @@ def _shrink_bytes(along: Taps, across: Taps, planes: int, inner: int) -> _Kernel
     if fours is None or inner > 4 or 4 * steps > across.n_in:
         return None
     threads, values = len(begin), inner * pixels
-    check_plane(max(along.n_in * row_in, n_out * threads * values, steps * threads * pixels * 2))
+    check_plane(max(along.n_in * max(row_in, LIVE_OF_FOUR[-1]), n_out * threads * values, steps * threads * pixels * 2))
     output, tap = np.nonzero(np.arange(across.n_taps) < across.length[:, None])
     place = across.start[output] + tap - begin[output // pixels]
     weight = np.zeros((steps, threads, pixels, 4), np.int16)
@@ -464,7 +458,7 @@ def _shrink_bytes(along: Taps, across: Taps, planes: int, inner: int) -> _Kernel
     grid = grid_of(threads, -(-n_out // segment), planes, looped=False)
     name = f"shrink_bytes_{inner}_{pixels}_{fours.weight.shape[1]}"
     precisions = (along.precision, across.precision)
-    return _Kernel(name, shrink_types, grid, tables, (*numbers, *precisions), "byte_shrinking")
+    return _Kernel(name, down_types, grid, tables, (*numbers, *precisions), "byte_shrinking")
 
 
 def _rows(taps: Taps, planes: int, inner: int, weight: DType) -> _Kernel:
