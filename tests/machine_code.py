@@ -34,6 +34,8 @@ class Code(NamedTuple):
     """How many of these the furthest jump ahead in that loop skips."""
     loops: tuple[int, ...]
     """Instructions of all loops, the shortest first."""
+    ahead: tuple[int, ...]
+    """How many instructions jumps ahead skip, the most first."""
 
 
 @cache
@@ -101,7 +103,7 @@ def read(ptx: bytes, capability: tuple[int, int], folder: Path, *, disassembled:
 _INSTRUCTION = re.compile(r"^\s+/\*([0-9a-f]{4,5})\*/\s+(?:@!?U?P\d+\s+)?([A-Z0-9_.]+)([^;]*)", re.M)
 
 
-def _counted(listing: str) -> tuple[collections.Counter[str], int, int, tuple[int, ...]]:
+def _counted(listing: str) -> tuple[collections.Counter[str], int, int, tuple[int, ...], tuple[int, ...]]:
     """Return the instructions by name, and the lengths of loops: see `Code`."""
     names: list[str] = []
     labels: dict[str, int] = {}
@@ -119,4 +121,5 @@ def _counted(listing: str) -> tuple[collections.Counter[str], int, int, tuple[in
     begin, end = max(inner, key=lambda loop: loop[1] - loop[0], default=(0, -1))
     skipped = max((target - start - 1 for start, target in paths if begin <= start < target <= end), default=0)
     lengths = sorted(end - begin + 1 for begin, end in loops)
-    return collections.Counter(names), end - begin + 1, skipped, tuple(lengths)
+    ahead = sorted((target - start - 1 for start, target in paths if target > start), reverse=True)
+    return collections.Counter(names), end - begin + 1, skipped, tuple(lengths), tuple(ahead)

@@ -23,7 +23,8 @@ import resample
 import resample.functional as F
 from resample import devices, nn
 from resample.kernels import store
-from resample.kernels.cuda import byte_sums, driver, passes
+from resample.kernels.cuda import byte_shrinking, byte_sums, driver, passes
+from resample.kernels.cuda.constants import LIVE_OF_FOUR
 
 # numbers of axes, modes and flags
 MODES = [
@@ -129,13 +130,29 @@ def test_every_kernel_for_bytes_runs(cuda: Driver) -> None:
     assert {name for name, *_ in cuda.launches} == wanted | {f"contract_planes_{n}_4" for n in (2, 4)}
 
 
+def test_every_kernel_that_shrinks_bytes_runs(cuda: Driver) -> None:
+    """Rows of any alignment, heights that are no multiple of four, one output and many, and rows too short for four."""
+    sizes = ((21, 31), (10, 12)), ((40, 50), (20, 20)), ((27, 45), (26, 15)), ((90, 9), (1, 3)), ((31, 60), (30, 4))
+    modes = "bilinear", "bicubic", "lanczos"
+    for (size, out), channels, mode in itertools.product((*sizes, ((9, 3), (4, 2))), (1, 2, 3, 4), modes):
+        for view in layouts(sample((2, channels, *size), "uint8"))[:2]:
+            options = {"size": out, "mode": mode, "antialias": True}
+            np.testing.assert_array_equal(
+                fetched(F.interpolate(Array(view), **options)), F.interpolate(view, **options)
+            )
+    shapes = itertools.product(byte_shrinking.CHANNELS_AND_PIXELS, LIVE_OF_FOUR)
+    wanted = {f"shrink_bytes_{c}_{p}_{n}" for (c, p), n in shapes}
+    names = {name for name, *_ in cuda.launches}
+    assert names >= wanted, wanted - names
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_segments_of_rows(dtype: str, cuda: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows that two segments share, and the last ones, which end together at the edge."""
     monkeypatch.setattr(passes, "BLOCKS", 1)  # segments of 64, 32 or 16 rows
     for (height, out), mode in itertools.product(((200, 131), (150, 70), (400, 33), (90, 89)), ("bilinear", "lanczos")):
         view = sample((1, 2, height, 40), dtype)
-        options = {"size": (out, 17), "mode": mode, "antialias": True}
+        options = {"size": (out, 17 if mode == "bilinear" else 20), "mode": mode, "antialias": True}
         expected = F.interpolate(view, **options)
         cuda.launches.clear()
         result = fetched(F.interpolate(Array(view), **options))
@@ -143,7 +160,8 @@ def test_segments_of_rows(dtype: str, cuda: Driver, monkeypatch: pytest.MonkeyPa
             np.testing.assert_array_equal(result, expected)
         else:
             np.testing.assert_allclose(result, expected, rtol=1e-6, atol=2e-6)
-        assert [name.startswith("contract_down") for name, *_ in cuda.launches] == [True]
+        way = "shrink_bytes" if dtype == "uint8" else "contract_down"
+        assert [name.startswith(way) for name, *_ in cuda.launches] == [True]
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])

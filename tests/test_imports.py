@@ -34,6 +34,7 @@ LAYERS = [
     ["resample.kernels.cuda.driver"],
     ["resample.kernels.cuda.ptx"],
     [
+        "resample.kernels.cuda.byte_shrinking",
         "resample.kernels.cuda.byte_sums",
         "resample.kernels.cuda.convolution",
         "resample.kernels.cuda.copies",

@@ -126,6 +126,26 @@ def after(typing_context, pointer, offset):
     return pointer(pointer, offset), emit
 
 
+@intrinsic
+def place_in_word(typing_context, pointer):
+    """Return how many bytes lie before a pointer in its aligned word of four."""
+
+    def emit(context, builder, signature, arguments):
+        return builder.and_(builder.ptrtoint(arguments[0], INT32), INT32(3))
+
+    return types.uint32(pointer), emit
+
+
+@intrinsic
+def as_words(typing_context, pointer):
+    """Return a pointer to bytes as one to words."""
+
+    def emit(context, builder, signature, arguments):
+        return builder.bitcast(arguments[0], INT32.as_pointer(arguments[0].type.addrspace))
+
+    return types.CPointer(types.uint32)(pointer), emit
+
+
 @intrinsic(prefer_literal=True)
 def registers(typing_context, example, count):
     """Return a pointer to `count` (a literal) values of the type of `example`, the thread's own, not cleared.

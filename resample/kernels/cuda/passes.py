@@ -11,7 +11,7 @@ import numpy as np
 
 from resample.arrays import Array
 from resample.kernels.cuda import driver
-from resample.kernels.cuda.constants import IMAGES, ROWS
+from resample.kernels.cuda.constants import IMAGES, LIVE_OF_FOUR, ROWS
 from resample.taps import Taps, averaging
 
 Shape = tuple[int, ...]
@@ -223,7 +223,7 @@ def bytes_types(source: str, target: str, weight: str) -> tuple[str, ...]:
 
 
 def down_types(source: str, target: str, weight: str) -> tuple[str, ...]:
-    """Return the same of `sums.contract_down_*`."""
+    """Return the same of `sums.contract_down_*` and `byte_shrinking.shrink_bytes_*`, which read pairs of weights."""
     tables = (*("uint32*",) * 3, f"{weight}*", *("uint32*",) * 2, f"{weight}*")
     return (f"{target}*", f"{source}*", *tables, *_NUMBER * 5, *_BIG * 2, *_NUMBER, *_SIGNED * 2)
 
@@ -259,7 +259,9 @@ def _sums(shape: Shape, source: DType, target: DType, axes: Mapping[int, Taps], 
         packed = _bytes(*pair, outer, inner, weight) if source == np.uint8 else None
         kernel = packed or _planes(*pair, outer, inner, source, target)
     elif len(axes) == 2:
-        kernel = _down(axes[last - 1], axes[last], outer, inner, weight)
+        pair = axes[last - 1], axes[last]
+        packed = _shrink_bytes(*pair, outer, inner) if source == np.uint8 else None
+        kernel = packed or _down(*pair, outer, inner, weight)
     elif inner >= LONG_ROW:
         kernel = _rows(axes[last], outer, inner, weight)
     else:
@@ -395,6 +397,68 @@ def _down(along: Taps, across: Taps, planes: int, inner: int, weight: DType) -> 
     grid = grid_of(row_out, -(-along.n_out // segment), groups, looped=False)
     name = f"contract_down_{waiting.weight.shape[1]}_{images}"
     return _Kernel(name, down_types, grid, tables, (*numbers, along.precision, across.precision))
+
+
+class _Fours(NamedTuple):
+    """The table of an axis that shrinks, by four source rows, as `byte_shrinking.shrink_bytes_*` read it."""
+
+    begin: Array
+    """(n_out,) the first four rows of each output row."""
+    end: Array
+    """(n_out,) the four after its last."""
+    place: Array
+    """(fours, 4) which four holds, at the same place, the source row; where there is none any that has zero weights."""
+    weight: Array
+    """(fours, live, 2) pairs of weights of the rows for the output row of each slot."""
+    done: Array
+    """(fours, live, and what fills a vector) which output row is done, n_out where none is."""
+
+
+@lru_cache(maxsize=128)
+def _fours(taps: Taps) -> _Fours | None:
+    """Return the table, or None where there are no four rows or too many outputs wait at once."""
+    begin, end = taps.start // 4, (taps.start + taps.length - 1) // 4 + 1
+    live = next((live for live in LIVE_OF_FOUR if (end[:-live] <= begin[live:]).all()), None)
+    if live is None or taps.n_in < 4:
+        return None
+    output, tap = np.nonzero(np.arange(taps.n_taps) < taps.length[:, None])
+    row = taps.start[output] + tap
+    weight = np.zeros((-(-taps.n_in // 4), live, 4), np.int16)
+    weight[row // 4, output % live, row % 4] = taps.weight[output, tap]
+    rows = np.arange(4 * len(weight)).reshape(-1, 4)
+    numbers = np.arange(taps.n_out)
+    done = np.full((len(weight), -(-live // 4) * 4), taps.n_out)  # whole vectors
+    done[end - 1, numbers % live] = numbers
+    return _Fours(begin, end, rows // 4 - (rows >= taps.n_in), weight.view(np.int32), done)
+
+
+def _shrink_bytes(along: Taps, across: Taps, planes: int, inner: int) -> _Kernel | None:
+    """Return the kernel for bytes, or None where there are too many channels, or too few samples for four at once."""
+    row_in, n_out = across.n_in * inner, along.n_out
+    pixels = 4 if inner == 1 and across.n_out % 4 == 0 and across.n_in < 16 * across.n_out else 1
+    start, end = (run.reshape(-1, pixels) for run in (across.start, across.start + across.length))
+    begin = start.min(axis=1)
+    steps = -(-int((end.max(axis=1) - begin).max()) // 4)
+    begin = np.minimum(begin, across.n_in - 4 * steps)
+    fours = _fours(along)
+    if fours is None or inner > 4 or 4 * steps > across.n_in:
+        return None
+    threads, values = len(begin), inner * pixels
+    check_plane(max(along.n_in * max(row_in, LIVE_OF_FOUR[-1]), n_out * threads * values, steps * threads * pixels * 2))
+    output, tap = np.nonzero(np.arange(across.n_taps) < across.length[:, None])
+    place = across.start[output] + tap - begin[output // pixels]
+    weight = np.zeros((steps, threads, pixels, 4), np.int16)
+    weight[place // 4, output // pixels, output % pixels, place % 4] = across.weight[output, tap]
+    # a segment takes the rows that it shares with the next one twice, but too few segments leave a GPU idle
+    enough = THREADS * BLOCKS // 4 // values
+    segment = next((rows for rows in SEGMENTS if threads * planes * (n_out // rows) >= enough), 1)
+    tables = [_table(fours.begin), _table(fours.end), _table(fours.place * row_in), fours.weight, _table(fours.done)]
+    tables += [_table(begin * inner), weight.view(np.int32)]
+    numbers = (steps, row_in, n_out, threads, planes, along.n_in * row_in, n_out * threads * values, segment)
+    grid = grid_of(threads, -(-n_out // segment), planes, looped=False)
+    name = f"shrink_bytes_{inner}_{pixels}_{fours.weight.shape[1]}"
+    precisions = (along.precision, across.precision)
+    return _Kernel(name, down_types, grid, tables, (*numbers, *precisions), "byte_shrinking")
 
 
 def _rows(taps: Taps, planes: int, inner: int, weight: DType) -> _Kernel:
