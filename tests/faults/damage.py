@@ -1,6 +1,7 @@
 """Run the command on damaged and odd files, each in a process with 2 GiB and 30 s, and count what goes wrong.
 
 python tests/faults/damage.py             images/, cut off at every 1 %, and with bits flipped at random
+python tests/faults/damage.py few         fewer of both, as the tests do
 python tests/faults/damage.py FOLDER      all files of a folder
 python tests/faults/damage.py pillow      those that Pillow is tested with, which pip downloads with its sources
 """
@@ -161,6 +162,8 @@ def report_pillow() -> int:
 def main(names: list[str]) -> int:
     if not names:
         return report("cut off", cut_off()) + report("bits flipped", flipped())
+    if names == ["few"]:
+        return report("cut off", cut_off(7)) + report("bits flipped", flipped(5))
     return report_pillow() if names == ["pillow"] else report(names[0], files(Path(names[0])))
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import damage
 import pytest
+import runs
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="forks")
 
 
-@pytest.mark.parametrize("cases", [damage.cut_off(7), damage.flipped(5)], ids=["cut off", "bits flipped"])
-def test_damaged_files(tmp_path: Path, cases: Iterator[damage.Case]) -> None:
-    counts, wrong = damage.tried(cases, tmp_path)
-    assert not wrong
-    assert counts["refused"] >= 20
+def test_damaged_files() -> None:
+    # in a process of its own: with all that tests import, this one has more addresses than the limit allows
+    command = [sys.executable, damage.__file__, "few"]
+    done = subprocess.run(command, capture_output=True, text=True, env=runs.ENVIRONMENT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    refused = [int(count) for count in re.findall(r"(\d+) refused", done.stdout)]
+    assert len(refused) == 2
+    assert min(refused) >= 20
