@@ -327,7 +327,15 @@ class ConvTranspose(_Shown):
 
 
 @dataclass(frozen=True, repr=False)
-class PixelUnshuffle(_Shown):
+class _OfFactor(_Shown):
+    factor: int
+
+    def __post_init__(self) -> None:
+        self._set(factor=_checked_factor(self.factor))
+
+
+@dataclass(frozen=True, repr=False)
+class PixelUnshuffle(_OfFactor):
     """Blocks of r x r pixels as r * r channels, or pictures.
 
         >>> PixelUnshuffle(2)(np.zeros((464, 700, 3), np.uint8)).shape
@@ -342,11 +350,6 @@ class PixelUnshuffle(_Shown):
     Raises:
         TypeError, ValueError: the factor is not an int of 1 or more.
     """
-
-    factor: int
-
-    def __post_init__(self) -> None:
-        self._set(factor=_checked_factor(self.factor))
 
     def __call__(self, image: Any) -> Any:
         """Return an array (height // r, width // r, channels * r * r), or for a PIL image a list of PIL images.
@@ -377,7 +380,7 @@ class PixelUnshuffle(_Shown):
 
 
 @dataclass(frozen=True, repr=False)
-class PixelShuffle(_Shown):
+class PixelShuffle(_OfFactor):
     """Groups of r * r channels, or r * r pictures, as blocks of r x r pixels: the inverse of `PixelUnshuffle`.
 
         >>> PixelShuffle(2)(np.zeros((232, 350, 12), np.uint8)).shape
@@ -389,11 +392,6 @@ class PixelShuffle(_Shown):
     Raises:
         TypeError, ValueError: the factor is not an int of 1 or more.
     """
-
-    factor: int
-
-    def __post_init__(self) -> None:
-        self._set(factor=_checked_factor(self.factor))
 
     def __call__(self, image: Any) -> Any:
         """Return an array (height * r, width * r, channels // (r * r)), or one picture from a sequence of them.

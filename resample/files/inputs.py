@@ -67,7 +67,7 @@ def found(
             yield each
 
 
-# what `geometry.size_label` puts behind a name, and that of a transposed convolution
+# what `names.label` says of a picture
 _LABEL = re.compile(r"(.+)@(?:[0-9.]+x[0-9.]*x?|conv-transpose)")
 
 
