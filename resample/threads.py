@@ -19,6 +19,8 @@ from resample.arguments import integer
 
 GRAIN = 1 << 17
 
+NUM_THREADS_VARIABLE = "RESAMPLE_NUM_THREADS"
+
 _lock = threading.Lock()
 _own = threading.local()
 _count: int | None = None
@@ -179,7 +181,7 @@ def _ask_for_help(job: _Job, threads: int) -> None:
 
 
 def _from_environment() -> int | None:
-    text = os.environ.get("RESAMPLE_NUM_THREADS", "").strip()
+    text = os.environ.get(NUM_THREADS_VARIABLE, "").strip()
     if not text:
         return None
     if not text.isdecimal() or int(text) < 1:

@@ -263,14 +263,15 @@ class _Broken(Executor):
     """An executor whose workers die."""
 
     def submit(self, *args: Any, **kwargs: Any) -> Future[Any]:
-        if "in/a.png" in args[1].path:
+        if "in/a.png" in args[1][0].path:
             raise RuntimeError("no worker")
         future: Future[Any] = Future()
         future.set_exception(RuntimeError("a worker died"))
         return future
 
 
-def test_workers_that_die() -> None:
+def test_workers_that_die(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "_MOST", 1)  # jobs a task
     records = resample.resize_folder("in", "out", Scale(2), executor=_Broken())
     assert [record.reason for record in records] == [
         "in/a.png: no worker", "in/b.png: a worker died", "in/deep/c.png: a worker died",
@@ -408,7 +409,7 @@ def test_templates_stay_below_their_fields(call: Any) -> None:
 
 def test_no_executor_holds_all_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Inputs are looked at as workers get to them."""
-    monkeypatch.setattr(batch, "_WAITING", 2)
+    monkeypatch.setattr(batch, "_MOST", 1)  # jobs a task
     for number in range(20):
         picture(f"many/{number}.png")
     waiting = 0
@@ -420,6 +421,6 @@ def test_no_executor_holds_all_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
             return super().submit(*args, **kwargs)
 
     with Counting(1) as executor:
-        resample.resize_folder("many", "out", Scale(2), executor=executor)
+        resample.resize_folder("many", "out", Scale(2), executor=executor, jobs=1)
     assert waiting <= 2
     assert len(os.listdir("out")) == 20

@@ -13,12 +13,13 @@ ROOT = Path(resample.__file__).parent
 
 # each module may import those below it in this list
 LAYERS = [
-    ["resample.files.batch"],
+    ["resample.files.batch", "resample.files.cluster"],
+    ["resample.files.shards", "resample.files.worker"],
     ["resample.files.job", "resample.files.claims", "resample.files.ledger", "resample.files.names"],
     ["resample.files.reading", "resample.files.writing", "resample.files.room"],
     ["resample.files.output"],
     ["resample.files.inputs"],
-    ["resample.files.formats"],
+    ["resample.files.formats", "resample.files.places"],
     ["resample.files.failures", "resample.files.settings"],
     ["resample.nn", "resample.transforms"],
     ["resample.functional"],

@@ -6,21 +6,25 @@ import contextlib
 import json
 import os
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import chain, islice
 from typing import Any
 
 from PIL import Image
 
-from resample.files import inputs
+from resample.files import cluster, inputs, places
 from resample.files.batch import Plan, Records
 from resample.files.failures import UsageError, failing_as, reason
-from resample.files.inputs import Found, Nothing
+from resample.files.inputs import Found, Inputs, Nothing
 from resample.files.job import Record
 from resample.files.ledger import Ledger
 from resample.files.output import write
-from resample.threads import usable_cpus
+from resample.files.places import is_remote
+from resample.threads import NUM_THREADS_VARIABLE, get_num_threads, usable_cpus
 from resample_cli.messages import say
 from resample_cli.operation import operation
 from resample_cli.parser import Options
@@ -37,54 +41,62 @@ def run(options: Options) -> int:
         KeyboardInterrupt: the user stopped it; what was not finished has left no trace.
     """
     started = time.perf_counter()
-    found = list(inputs.found(options.inputs, options.recursive, options.output, in_place=options.in_place))
+    found = Inputs(options.inputs, options.recursive, options.output, in_place=options.in_place)
     if all(isinstance(each, Nothing) for each in found):
         for each in found:
             say(f"error: {each}")
-        if not found:
+        if not any(found):
             say("error: no pictures are named")
         return NOTHING_FOUND
-    _check_device(options.device)
+    if not options.scheduler:
+        _check_device(options.device)
     transform = operation(options)
     read = inputs.lists(options.inputs)
     read += [options.weights[0]] if options.weights else []
-    pictures = [each.path for each in found if isinstance(each, Found)]
     for option, path in (("--report", options.report), ("--resume", options.resume)):
-        if path is not None and any(_are_one_file(path, other) for other in [*pictures, *read]):
+        pictures = (each.path for each in found if isinstance(each, Found))
+        # what is not there cannot be replaced
+        if path and os.path.exists(path) and any(map(partial(_is_file, os.stat(path)), chain(read, pictures))):
             raise UsageError(f"{option} {path} is a file that is read, which is never overwritten")
     if options.report and options.resume and os.path.realpath(options.report) == os.path.realpath(options.resume):
         raise UsageError(f"--report and --resume are one file, {options.report}")
-    ledger = None
-    if options.resume and not options.dry_run:
-        # not what lets pictures through that were refused, and changes none that was made
-        settings = options.settings._replace(on_exists="", max_pixels=0, make_folders=False)
-        ledger = Ledger(options.resume, transform, settings, options.format)
-    jobs = options.jobs or usable_cpus()
-    plan = Plan(
-        transform,
-        options.output,
-        options.settings,
-        found,
-        file_format=options.format,
-        read=read + [path for path in (options.report, options.resume) if path],
-        ledger=ledger,
-        threads=1 if min(jobs, len(found)) > 1 else None,
-    )
-    told = _Told(options, _Report(options), len(found), started)
-    records = Records(plan, jobs=jobs, fail_fast=options.fail_fast)
-    try:
-        with told.progress(), _one_block_each():
-            for record in plan.foreseen() if options.dry_run else records:
+    jobs, workers, ledger = options.jobs or usable_cpus(), None, None
+    threads = 1 if jobs > 1 and len(list(islice(found, 2))) > 1 else None
+    with contextlib.ExitStack() as held:
+        if options.scheduler and not options.dry_run:
+            addresses = [*options.inputs, options.output or ""]
+            workers = held.enter_context(cluster.workers(options.scheduler, transform, addresses, options.device))
+            # each has one thread a task, unless that is asked for
+            jobs, threads = workers.threads, get_num_threads() if os.environ.get(NUM_THREADS_VARIABLE) else 1
+        if options.resume and not options.dry_run:
+            # not what lets pictures through that were refused, and changes none that was made
+            settings = options.settings._replace(on_exists="", max_pixels=0, make_folders=False)
+            ledger = Ledger(options.resume, transform, settings, options.format)
+            held.callback(ledger.close)
+        plan = Plan(
+            transform,
+            options.output,
+            options.settings,
+            found,
+            file_format=options.format,
+            read=read + [path for path in (options.report, options.resume) if path],
+            ledger=ledger,
+            threads=threads,
+        )
+        told = _Told(options, _Report(options), found, started)
+        held.callback(told.end)
+        records = Records(plan, jobs=jobs, executor=workers and workers.executor, fail_fast=options.fail_fast)
+        try:
+            with told.progress(), _one_block_each():
+                for record in plan.foreseen() if options.dry_run else records:
+                    if workers:
+                        workers.check()
+                    told.add(record)
+        except BaseException:
+            # what was finished meanwhile, too, has been written
+            for record in records.late():
                 told.add(record)
-    except BaseException:
-        # what was finished meanwhile, too, has been written
-        for record in records.late():
-            told.add(record)
-        raise
-    finally:
-        told.end()
-        if ledger:
-            ledger.close()
+            raise
     return told.status
 
 
@@ -106,10 +118,10 @@ def _one_block_each() -> Iterator[None]:
 class _Told:
     """What the user is told: of each input as it is done, and of all failures at the end."""
 
-    def __init__(self, options: Options, report: _Report, total: int, started: float) -> None:
-        self.options, self.report, self.total, self.started = options, report, total, started
+    def __init__(self, options: Options, report: _Report, found: Inputs, started: float) -> None:
+        self.options, self.report, self.found, self.started = options, report, found, started
         self.counts = dict.fromkeys(("done", "planned", "skipped", "failed"), 0)
-        self.failures: list[str] = []
+        self.failures: list[tuple[int, str]] = []
         self.refused = False
         self.advance: Callable[[], None] | None = None
 
@@ -133,7 +145,14 @@ class _Told:
             progress.TimeRemainingColumn(),
         )
         with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("", total=self.total, rate="")
+            task = bar.add_task("", total=None, rate="")
+
+            def count() -> None:
+                with contextlib.suppress(Exception):  # whoever lists them for the work tells of it
+                    bar.update(task, total=sum(1 for _ in self.found))
+
+            # a million take a while, for which the work does not wait
+            threading.Thread(target=count, daemon=True).start()
 
             def advance() -> None:
                 seconds = time.perf_counter() - self.started
@@ -150,7 +169,7 @@ class _Told:
         for text in record.warnings:
             say(f"warning: {text}")
         if record.status == "failed":
-            self.failures.append(record.reason)
+            self.failures.append((record.number, record.reason))
             self.refused = record.refused
         elif self.options.are_many and not self.options.quiet and not self.advance:
             say(str(record))
@@ -163,7 +182,7 @@ class _Told:
 
     def end(self) -> None:
         self.report.close()
-        for text in self.failures:
+        for _, text in sorted(self.failures):
             say(f"error: {text}")
         counts = ", ".join(f"{count} {status}" for status, count in self.counts.items() if count)
         if counts and self.options.are_many and (self.failures or not self.options.quiet):
@@ -188,7 +207,12 @@ class _Report:
         if self.path is not None:
             with failing_as(f"{self.path}: cannot be written"):
                 # without a buffer, so that a run that is stopped has told of what it did
-                self.files.append((self.path, open(self.path, "wb" if options.overwrite else "xb", buffering=0)))  # noqa: SIM115
+                if is_remote(self.path):
+                    # an object cannot be added to: it is there, empty, if it can be written, and in the end it is whole
+                    places.write(self.path, b"", new=not options.overwrite)
+                    self.files.append((self.path, _Uploaded(self.path)))
+                else:
+                    self.files.append((self.path, open(self.path, "wb" if options.overwrite else "xb", buffering=0)))  # noqa: SIM115
 
     def add(self, record: Record) -> None:
         for each in list(self.files):
@@ -201,7 +225,7 @@ class _Report:
     def _attempt(self, each: tuple[str, Any], write: Callable[[], object]) -> None:
         try:
             write()
-        except OSError as error:
+        except Exception as error:
             # the pictures matter more
             say(f"error: {each[0]}: cannot be written: {reason(error)}")
             self.files.remove(each)
@@ -210,8 +234,27 @@ class _Report:
                 each[1].close()
 
 
-def _are_one_file(one: str, other: str) -> bool:
-    return os.path.exists(one) and os.path.exists(other) and os.path.samefile(one, other)
+class _Uploaded:
+    """A file at an address that is written here, and there when it is closed."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.file = tempfile.NamedTemporaryFile(prefix="resample-")  # noqa: SIM115
+
+    def write(self, data: memoryview) -> int:
+        return self.file.write(data)
+
+    def close(self) -> None:
+        with self.file:
+            self.file.flush()
+            places.upload(self.file.name, self.path)
+
+
+def _is_file(status: os.stat_result, path: str) -> bool:
+    try:
+        return not is_remote(path) and os.path.samestat(status, os.stat(path))
+    except OSError:
+        return False
 
 
 def _check_device(device: str | None) -> None:

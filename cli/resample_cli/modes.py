@@ -11,7 +11,17 @@ SHUFFLES = (PIXEL_UNSHUFFLE, PIXEL_SHUFFLE)
 KERNELS = ("nearest", "bilinear", "bicubic")
 MAX_KERNEL_STRIDE = 256
 
-_SEVERAL = ("--recursive", "--jobs", "--dry-run", "--fail-fast", "--report", "--resume", "--json", "--in-place")
+_SEVERAL = (
+    "--recursive",
+    "--jobs",
+    "--dry-run",
+    "--fail-fast",
+    "--report",
+    "--resume",
+    "--json",
+    "--in-place",
+    "--scheduler",
+)
 
 # Options that go only with some modes.
 MODES_OF = {

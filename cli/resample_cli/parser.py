@@ -9,10 +9,11 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from resample.files import inputs, names
+from resample.files import inputs, names, places
 from resample.files.failures import UsageError
-from resample.files.formats import ANIMATED, EXACT, EXTENSIONS, PAGES, extension
+from resample.files.formats import ANIMATED, EXACT, EXTENSIONS, PAGES, SHARD, extension, is_shard
 from resample.files.inputs import STREAM
+from resample.files.places import is_remote
 from resample.files.settings import MAX_PIXELS, METADATA, ON_EXISTS, Settings
 from resample_cli.manual import DESCRIPTION, EPILOG, USAGE
 from resample_cli.modes import (
@@ -75,6 +76,7 @@ class Options(argparse.Namespace):
     on_exists: str
     recursive: bool
     jobs: int | None
+    scheduler: str | None
     dry_run: bool
     fail_fast: bool
     report: str | None
@@ -273,6 +275,16 @@ def _colour(text: str) -> str:
     return text
 
 
+def _scheduler(text: str) -> str:
+    from resample.files import cluster
+
+    try:
+        cluster.check(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
 def _device(text: str) -> str:
     if not re.fullmatch(r"cpu|cuda(:\d+)?", text):
         raise argparse.ArgumentTypeError(f"must be cpu, cuda or cuda:N, got {text!r}")
@@ -280,6 +292,7 @@ def _device(text: str) -> str:
 
 
 def _output(text: str) -> str:
+    text = places.plain(text)
     if text == STREAM:
         return text
     if names.is_template(text):
@@ -288,9 +301,10 @@ def _output(text: str) -> str:
         except UsageError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
         return text
-    if extension(text) not in EXTENSIONS and not names.is_folder(text):
+    if extension(text) not in (*EXTENSIONS, SHARD) and not names.is_folder(text):
         raise argparse.ArgumentTypeError(
-            f"{text!r} does not end in one of {' '.join(EXTENSIONS)}, nor in / as the name of a new folder must"
+            f"{text!r} does not end in one of {' '.join((*EXTENSIONS, SHARD))}, nor in / as the name of a new folder "
+            "must"
         )
     return text
 
@@ -309,7 +323,9 @@ def _build() -> _Parser:
         "inputs",
         metavar="INPUT",
         nargs="+",
-        help="files, folders, quoted patterns, @list.txt, - (stdin); for pixel-shuffle, the phases in order",
+        type=places.plain,
+        help="files, folders, quoted patterns, @list.txt, - (stdin), addresses such as s3://bucket/in/, shards (.tar); "
+        "for pixel-shuffle, the phases in order",
     )
     add(
         "-o",
@@ -386,10 +402,16 @@ def _build() -> _Parser:
         type=_whole,
         help="how many at a time, a thread each (default: as many as CPUs)",
     )
+    add(
+        "--scheduler",
+        metavar="WHERE",
+        type=_scheduler,
+        help="let the workers of a Dask scheduler do it: tcp://HOST:PORT, FILE.json, or local:N for N processes here",
+    )
     add("--dry-run", action="store_true", help="tell what would be written, and write nothing")
     add("--fail-fast", action="store_true", help="begin no more pictures after one that failed")
     add("--resume", metavar="LEDGER", help="note in this file what was done, and do only what it has not")
-    add("--report", metavar="FILE", help="write what became of each input to a file of JSON lines")
+    add("--report", metavar="FILE", type=places.plain, help="write what became of each input to a file of JSON lines")
     add("--json", action="store_true", help="write these lines to stdout")
     add("-q", "--quiet", action="store_true", help="tell only of warnings and errors")
     compare = parser.add_argument_group("compare")
@@ -496,6 +518,7 @@ def parse(argv: Sequence[str]) -> Options:
     if options.on_exists is None:
         options.on_exists = "skip" if options.mode not in SHUFFLES and inputs.are_many(options.inputs) else "error"
     _check_modes(options)
+    _check_places(options)
     _check_output(options)
     if options.mode in MODES:
         _check_resizing(options)
@@ -530,6 +553,23 @@ def _check_modes(options: Options) -> None:
             raise UsageError(f"{option} goes with --mode {', '.join(modes)}, not {options.mode}")
     if len(options.inputs) > 1 and options.mode == PIXEL_UNSHUFFLE:
         raise UsageError(f"--mode {options.mode} takes one INPUT, got {' and '.join(options.inputs)}")
+
+
+def _check_places(options: Options) -> None:
+    """Refuse addresses and shards where files of this machine are meant."""
+    given = [*options.inputs, options.output or ""]
+    far = next((each for each in given if is_remote(each.removeprefix("@")) or is_shard(each)), None)
+    if far and (options.compare or options.mode in SHUFFLES):
+        option = "--compare" if options.compare else f"--mode {options.mode}"
+        raise UsageError(f"{option} takes pictures in files of this machine, not {far}")
+    if options.in_place and (far or options.scheduler):
+        raise UsageError(f"--in-place goes with files of this machine, not {far or '--scheduler'}")
+    if options.resume and is_remote(options.resume):
+        raise UsageError(f"--resume takes a file of this machine, not {options.resume}")
+    if any(map(is_shard, options.inputs)) and options.output is None:
+        raise UsageError("shards take --output: a folder, or a template such as 'small-{shard}.tar'")
+    if options.scheduler and (options.jobs or STREAM in given):
+        raise UsageError(f"--scheduler does not go with {'--jobs' if options.jobs else 'stdin and stdout'}")
 
 
 def _check_output(options: Options) -> None:

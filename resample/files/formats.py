@@ -24,6 +24,9 @@ EXTENSIONS = {
 # Extensions of the formats that are written with every value as it is.
 EXACT = tuple(ending for ending, name in EXTENSIONS.items() if name in ("PNG", "TIFF", "BMP", "PPM"))
 
+# Extension of a file with many pictures and what belongs to them, as webdataset writes them.
+SHARD = ".tar"
+
 # Extensions of the page that shows a comparison.
 PAGES = (".html", ".htm")
 
@@ -70,6 +73,11 @@ def extension(path: str) -> str:
     """Return the extension of a path, in lower case."""
     dot = path.rfind(".")
     return path[dot:].lower() if dot >= 0 else ""
+
+
+def is_shard(path: str) -> bool:
+    """Return whether a path is that of a shard, a tar file with pictures."""
+    return extension(path) == SHARD
 
 
 def of(path: str) -> str:

@@ -8,10 +8,12 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
+from resample.files import places
 from resample.files.failures import Failure, reason
 from resample.files.formats import EXTENSIONS, extension
+from resample.files.places import is_remote
 
 STREAM = "-"
 """The name of stdin, as an input, and of stdout, as an output."""
@@ -38,11 +40,53 @@ class Found(NamedTuple):
     path: str
     relative: str
     """Its path within the folder in which it was found, or within that in which a pattern begins; else its name."""
+    state: list[Any] | None = None
+    """Of what is in a store, what changes with its content, as far as a listing tells."""
 
 
 def are_many(names: Sequence[str]) -> bool:
     """Return whether these are more than the name of one file."""
-    return len(names) > 1 or _is_list(names[0]) or _is_pattern(names[0]) or os.path.isdir(names[0])
+    return len(names) > 1 or _is_list(names[0]) or _is_pattern(names[0]) or _is_folder(names[0])
+
+
+class Inputs:
+    """The files of names, as `found` gives them, as often as they are asked for.
+
+    They are listed anew each time, so that a million take no memory, unless what is written meanwhile could be among
+    them: then they are listed once.
+    """
+
+    def __init__(
+        self, names: Sequence[str], recursive: bool, output: str | None = None, *, in_place: bool = False
+    ) -> None:
+        self.asked = names, recursive, output, in_place
+        self.kept = None if output and _are_apart(names, output) else list(self._listed())
+
+    def __iter__(self) -> Iterator[Found | Failure]:
+        return self._listed() if self.kept is None else iter(self.kept)
+
+    def _listed(self) -> Iterator[Found | Failure]:
+        names, recursive, output, in_place = self.asked
+        return found(names, recursive, output, in_place=in_place)
+
+
+def _are_apart(names: Sequence[str], output: str) -> bool:
+    """Return whether nothing that has a name of `output`, a folder or a template, is found by names."""
+    made = os.path.dirname(output.partition("{")[0]) if "{" in output else output
+    if made == "" or any(map(_is_list, names)):
+        return False
+    bases = [os.path.dirname(_before_pattern(name)) or os.curdir if _is_pattern(name) else name for name in names]
+    return not any(
+        _is_within(*pair) for base in map(_real, bases) for pair in ((_real(made), base), (base, _real(made)))
+    )
+
+
+def _real(folder: str) -> str:
+    return folder if is_remote(folder) else os.path.realpath(folder)
+
+
+def _before_pattern(name: str) -> str:
+    return re.split(r"[*?[{]", name, maxsplit=1)[0]
 
 
 def found(
@@ -55,16 +99,21 @@ def found(
     pictures are replaced.
 
     A name is a file, a folder (its pictures, by their extensions; those of its folders too if `recursive`), a pattern
-    with * ? or [, or @ and the name of a file that holds such names, one a line or with NUL between them.
+    with * ? [ or {000..099}, or @ and the name of a file that holds such names, one a line or with NUL between them.
     """
-    known: set[str] = set()
+    known: set[int] = set()
+    # a folder has each once
+    several = len(names) > 1 or not _is_folder(names[0])
     for each in _named(names, recursive):
-        place = located(each.path) if isinstance(each, Found) else str(each)
         if isinstance(each, Found) and each.path not in names and not in_place and _was_made(each, output):
             continue
-        if place not in known:
+        if several:
+            # not the names, which take ten times the memory
+            place = hash(located(each.path) if isinstance(each, Found) else str(each))
+            if place in known:
+                continue
             known.add(place)
-            yield each
+        yield each
 
 
 # what `names.label` says of a picture
@@ -72,23 +121,37 @@ _LABEL = re.compile(r"(.+)@(?:[0-9.]+x[0-9.]*x?|conv-transpose)")
 
 
 def _was_made(each: Found, output: str | None) -> bool:
-    folder, name = os.path.split(each.path)
+    if is_remote(each.path):
+        if output is not None:
+            base = each.path[: len(each.path) - len(each.relative)].rstrip("/")
+            return output.rstrip("/") != base and _is_within(output, base) and _is_within(each.path, output)
+        return _is_labelled(each.path)
     if output is not None:
         # a folder within the one that is named; that itself has both
-        made, place = os.path.realpath(output), os.path.realpath(folder)
+        made, place = os.path.realpath(output), os.path.realpath(os.path.dirname(each.path))
         named = os.path.realpath(each.path[: len(each.path) - len(each.relative)] or os.curdir)
         return made != named and _is_within(made, named) and _is_within(place, made)
+    return _is_labelled(each.path)
+
+
+def _is_labelled(path: str) -> bool:
+    """Return whether a name is made from that of a file beside it."""
+    folder, name = os.path.split(path)
     root, ending = os.path.splitext(name)
     match = _LABEL.fullmatch(root)
-    return match is not None and os.path.exists(os.path.join(folder, match[1] + ending))
+    return match is not None and places.is_there(os.path.join(folder, match[1] + ending))
 
 
 def _is_within(folder: str, other: str) -> bool:
+    if is_remote(folder) or is_remote(other):
+        return f"{folder.rstrip('/')}/".startswith(f"{other.rstrip('/')}/")
     return os.path.commonpath([folder, other]) == other
 
 
 def located(path: str) -> str:
     """Return the path with the links of its folder resolved, by which two names are known to be one file's."""
+    if is_remote(path):
+        return path
     return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
 
 
@@ -101,21 +164,37 @@ def _named(names: Sequence[str], recursive: bool) -> Iterator[Found | Failure]:
     for name in names:
         if _is_list(name):
             try:
-                with open(name[1:], encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-                    text = file.read()
-            except OSError as error:
+                text = _content(name[1:]).decode("utf-8-sig", "surrogateescape")
+            except Exception as error:
                 yield Failure(f"{name[1:]}: cannot be read: {reason(error)}")
                 continue
             lines = text.split("\0") if "\0" in text else [line.rstrip("\r") for line in text.split("\n")]
             # a list may not name lists, which could name each other
-            for line in filter(None, lines):
+            for line in filter(None, map(places.plain, lines)):
                 yield from _of_one(line, recursive)
         else:
             yield from _of_one(name, recursive)
 
 
+def _content(path: str) -> bytes:
+    if is_remote(path):
+        return places.read(path)
+    with open(path, "rb") as file:
+        return file.read()
+
+
 def _of_one(name: str, recursive: bool) -> Iterator[Found | Failure]:
-    if os.path.isdir(name):
+    if _has_range(name):
+        for each in _in_range(name):
+            yield from _of_one(each, recursive)
+    elif is_remote(name):
+        try:
+            yield from _in_store(name, recursive)
+        except FileNotFoundError:
+            yield Nothing(f"{name}: has no pictures, or is not there")
+        except Exception as error:
+            yield error if isinstance(error, Failure) else Failure(f"{name}: cannot be listed: {reason(error)}")
+    elif os.path.isdir(name):
         files = list(_in_folder(name, recursive))
         yield from files or [
             Nothing(f"{name}: has no pictures{'' if recursive else ', but perhaps in its folders: -r'}")
@@ -132,6 +211,49 @@ def _of_one(name: str, recursive: bool) -> Iterator[Found | Failure]:
             yield Nothing(f"{name}: matches nothing")
     else:
         yield Found(name, os.path.basename(name))
+
+
+_RANGE = re.compile(r"\{([0-9]{1,18})\.\.([0-9]{1,18})\}")
+
+
+def _has_range(name: str) -> bool:
+    return _RANGE.search(name) is not None and (is_remote(name) or not os.path.lexists(name))
+
+
+def _in_range(name: str) -> Iterator[str]:
+    """Give the names that one with {000..099} stands for: the numbers have as many digits as the first."""
+    match = _RANGE.search(name)
+    if match is None:
+        yield name
+        return
+    first, last = match.groups()
+    for number in range(int(first), int(last) + 1):
+        yield from _in_range(f"{name[: match.start()]}{number:0{len(first)}}{name[match.end() :]}")
+
+
+def _in_store(name: str, recursive: bool) -> Iterator[Found | Failure]:
+    """Give the pictures of an address: of a folder, of a pattern, or the one file that it is."""
+    if glob.has_magic(name):
+        base = os.path.dirname(_before_pattern(name))
+        matching = [*places.matching(name, base)]
+        yield from (Found(f"{base}/{path}", path) for path in matching)
+        if not matching:
+            yield Nothing(f"{name}: matches nothing")
+    elif not _is_folder(name):
+        yield Found(name, os.path.basename(name))
+    else:
+        has_pictures, root = False, name.rstrip("/")
+        for each in places.listed(name, recursive):
+            is_hidden = any(part.startswith(".") for part in each.path.split("/"))
+            if extension(each.path) in EXTENSIONS and not is_hidden:
+                has_pictures = True
+                yield Found(f"{root}/{each.path}", each.path, each.state)
+        if has_pictures:
+            return
+        if not name.endswith("/") and places.is_file(name):
+            yield Found(name, os.path.basename(name))
+        else:
+            yield Nothing(f"{name}: has no pictures{'' if recursive else ', but perhaps in its folders: -r'}")
 
 
 def _in_folder(folder: str, recursive: bool) -> Iterator[Found | Failure]:
@@ -158,7 +280,14 @@ def _is_list(name: str) -> bool:
 
 
 def _is_pattern(name: str) -> bool:
-    return glob.has_magic(name) and not os.path.lexists(name)
+    return _has_range(name) or (glob.has_magic(name) and (is_remote(name) or not os.path.lexists(name)))
+
+
+def _is_folder(name: str) -> bool:
+    """Return whether a name is that of a folder. That of one in a store ends in / or has no extension."""
+    if is_remote(name):
+        return name.endswith("/") or "." not in os.path.basename(name)
+    return os.path.isdir(name)
 
 
 def check_source(path: str) -> None:

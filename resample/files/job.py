@@ -8,14 +8,17 @@ import math
 import os
 import sys
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 from PIL import Image
 
-from resample.files import formats, reading, writing
+from resample.files import formats, places, reading, writing
 from resample.files.failures import Failure, Skipped, UsageError, failing_as, heard, listening, reason
 from resample.files.inputs import STREAM, stream
 from resample.files.output import write
+from resample.files.places import is_remote, is_there
 from resample.files.reading import Opened
 from resample.files.room import READ, WRITTEN, Room
 from resample.files.room import usual as usual_room
@@ -47,17 +50,32 @@ class Record(NamedTuple):
     """What the output lacks that the input has, and what is perhaps wrong with the input."""
     seconds: float = 0.0
     """How long it took."""
+    number: int = 0
+    """Of the input, from 1 on in the order in which they are found; several at work end in another."""
+    pictures: int | None = None
+    """How many were made, of a shard."""
 
     def __str__(self) -> str:
-        if self.size is None or self.output_size is None:
+        if self.reason:
             return f"{self.status}: {self.reason}"
-        begin = "would write: " if self.status == "planned" else ""
-        return f"{begin}{self.path} {shown(self.size)} -> {self.output} {shown(self.output_size)}"
+        begin, sizes = ("would write: " if self.status == "planned" else ""), (self.size, self.output_size)
+        source, target = (f" {shown(size)}" if size else "" for size in sizes)
+        pictures = "" if self.pictures is None else f", {self.pictures} pictures"
+        return f"{begin}{self.path}{source} -> {self.output}{target}{pictures}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return what is known, for a line of JSON."""
         known = self._asdict() | {"seconds": round(self.seconds, 6)}
         return {name: value for name, value in known.items() if value not in (None, "", (), False)}
+
+    def without_secrets(self) -> Record:
+        """Return it with addresses that give nobody access."""
+        return self._replace(
+            path=places.shown(self.path),
+            output=self.output and places.shown(self.output),
+            reason=places.shown(self.reason),
+            warnings=tuple(map(places.shown, self.warnings)),
+        )
 
 
 class Job(NamedTuple):
@@ -71,6 +89,8 @@ class Job(NamedTuple):
     settings: Settings
     threads: int | None = None
     """How many threads one operation takes, or None for as many as always."""
+    number: int = 0
+    """Of the input."""
 
 
 def output_size(transform: Transform, opened: Opened) -> Size:
@@ -97,22 +117,27 @@ def output_size(transform: Transform, opened: Opened) -> Size:
 
 def run(job: Job) -> Record:
     """Make a picture, and return what became of it; whatever is wrong with it is in the record."""
+    return attempted(job, partial(_made, job))
+
+
+def attempted(job: Job, make: Callable[[Room], Record]) -> Record:
+    """Return the record that `make` returns, or of its failure, with its warnings and how long it took."""
     started = time.perf_counter()
     room = usual_room()
     with listening(), limited(job.threads), heard(f"{job.path}: ") as warnings:
         try:
             try:
-                record = _made(job, room)
+                record = make(room)
             except MemoryError:
                 # others may have had it: once more, alone
                 warnings.clear()
                 with room.turn, room.taking(room.nbytes):
-                    record = _made(job, Room(sys.maxsize))
+                    record = make(Room(sys.maxsize))
         except Exception as error:
             record = failed(job.path, error)
     if record.status == "skipped":
         warnings = []
-    return record._replace(warnings=tuple(warnings), seconds=time.perf_counter() - started)
+    return record._replace(warnings=tuple(warnings), seconds=time.perf_counter() - started, number=job.number)
 
 
 def failed(path: str, error: Exception) -> Record:
@@ -125,9 +150,45 @@ def failed(path: str, error: Exception) -> Record:
 
 def _made(job: Job, room: Room) -> Record:
     settings = job.settings
+    if settings.on_exists == "skip" and is_remote(job.output) and is_there(job.output):
+        raise Skipped(f"{job.output}: exists")
+    with resampled(job, room) as made:
+        if job.output == STREAM:
+            _to_stdout(made, settings)
+        else:
+            if settings.make_folders and not is_remote(job.output):
+                with failing_as(f"{job.output}: cannot be written"):
+                    os.makedirs(os.path.dirname(job.output) or os.curdir, exist_ok=True)
+            writing.write([made.frames], [job.output], made.file_format, made.found, settings)
+        return Record(job.path, "done", made.size, job.output, made.frames[0].size)
+
+
+class Resampled(NamedTuple):
+    """A picture that is not written yet."""
+
+    size: Size
+    """Of the input."""
+    frames: list[Image.Image]
+    file_format: str
+    found: dict[str, Any]
+    """What belongs to it besides pixels."""
+
+
+@contextlib.contextmanager
+def resampled(job: Job, room: Room, content: bytes | None = None) -> Iterator[Resampled]:
+    """Give what is made of a picture, and the memory that it takes in a room; `content` is its file if it is in none.
+
+    Raises:
+        Failure: it cannot be read or resampled.
+        MemoryError: there is not enough memory.
+    """
+    settings = job.settings
+    if content is None and is_remote(job.path):
+        with failing_as(f"{job.path}: cannot be read"):
+            content = places.read(job.path)
     with contextlib.ExitStack() as held:
         with room.turn:
-            opened = held.enter_context(reading.opened(job.path, settings))
+            opened = held.enter_context(reading.opened(job.path, settings, content))
             size = output_size(job.transform, opened)
             file_format = job.file_format or opened.file_format
             formats.check(file_format, size, settings.quality)
@@ -138,7 +199,7 @@ def _made(job: Job, room: Room) -> Record:
                 # some decoders take memory as a file is opened, which others need meanwhile
                 held.close()
                 held.enter_context(room.taking(cost))
-                opened = held.enter_context(reading.opened(job.path, settings))
+                opened = held.enter_context(reading.opened(job.path, settings, content))
         frames, left = [], settings.max_pixels
         for frame in opened.frames():
             height, width = job.transform.output_size((frame.height, frame.width))
@@ -147,21 +208,13 @@ def _made(job: Job, room: Room) -> Record:
                 raise UsageError(f"{job.path}: its pages would have more than {settings.max_pixels} pixels")
             with failing_as(f"{job.path}: cannot be resampled"):
                 frames.append(job.transform(frame))
-        found = opened.metadata(size)
-        if job.output == STREAM:
-            _to_stdout(frames, file_format, found, settings)
-        else:
-            if settings.make_folders:
-                with failing_as(f"{job.output}: cannot be written"):
-                    os.makedirs(os.path.dirname(job.output) or os.curdir, exist_ok=True)
-            writing.write([frames], [job.output], file_format, found, settings)
-        return Record(job.path, "done", opened.size, job.output, frames[0].size)
+        yield Resampled(opened.size, frames, file_format, opened.metadata(size))
 
 
-def _to_stdout(frames: list[Image.Image], file_format: str, found: dict[str, Any], settings: Settings) -> None:
+def _to_stdout(made: Resampled, settings: Settings) -> None:
     file = io.BytesIO()
     with failing_as("stdout: cannot be written"):
-        writing.encode(frames, "stdout", file_format, found, settings, file)
+        writing.encode(made.frames, "stdout", made.file_format, made.found, settings, file)
         stdout = stream(sys.stdout)
         write(stdout, file.getbuffer())
         stdout.flush()

@@ -11,6 +11,7 @@ from typing import Any
 
 from resample.files.failures import Failure, failing_as
 from resample.files.output import write
+from resample.files.places import is_remote, known_as
 
 _TITLE = "resample ledger 1"
 
@@ -18,8 +19,9 @@ _TITLE = "resample ledger 1"
 class Ledger:
     """A file that says which output was made of which input, with which options.
 
-    Files are known by path, size and time of the last change. Lines are only added, each at once; a last one that is
-    cut off, by a run that was killed or on a full disk, is passed over.
+    Files are known by path, size and time of the last change; what is in a store by its address and what its listing
+    tells. Lines are only added, each at once; a last one that is cut off, by a run that was killed or on a full disk,
+    is passed over. Of a line only its place in the file is kept in memory.
     """
 
     def __init__(self, path: str, *options: Any) -> None:
@@ -30,51 +32,62 @@ class Ledger:
         """
         self.path = path
         self.options = _digest(options)
-        self.entries: dict[tuple[str, str], dict[str, Any]] = {}
+        self.places: dict[int, int] = {}
+        self.begun: dict[tuple[str, str], dict[str, Any]] = {}
         self.adding = threading.Lock()
         with failing_as(f"{path}: cannot be used as a ledger"):
             self.file = open(path, "a+b", buffering=0)  # noqa: SIM115
             try:
-                self.file.seek(0)
-                self._read(self.file.read().split(b"\n"))
+                self.earlier = open(path, "rb")  # noqa: SIM115
+                self._read()
             except BaseException:
-                self.file.close()
+                self.close()
                 raise
 
-    def _read(self, lines: list[bytes]) -> None:
-        if lines == [b""]:
+    def _read(self) -> None:
+        title, place = self.earlier.readline(), 0
+        if not title:
             self._add(_TITLE)
-        elif lines[0] != json.dumps(_TITLE).encode():
+        elif title.removesuffix(b"\n") != json.dumps(_TITLE).encode():
             raise Failure(f"{self.path}: is no ledger, or of another version")
-        elif lines[-1]:
+        line, place = title, len(title)
+        for line in self.earlier:
+            if entry := _parsed(line):
+                self.places[hash((entry["input"], entry["output"]))] = place
+            place += len(line)
+        if line and not line.endswith(b"\n"):
             self.file.write(b"\n")
-        for line in lines[1:]:
-            try:
-                entry = json.loads(line)
-                self.entries[entry["input"], entry["output"]] = entry
-            except (ValueError, TypeError, KeyError):
-                continue
 
-    def begin(self, path: str, output: str) -> None:
-        """Note that an output is about to be made: in the file, too, where it replaces the input."""
-        entry = self._note(path, output, was=_state(path))
+    def begin(self, path: str, output: str, was: Any = None) -> None:
+        """Note that an output is about to be made: in the file, too, where it replaces the input.
+
+        `was` is the state of an input in a store, as `inputs.Found` has it.
+        """
+        entry = self._note(path, output, was=was or _state(path))
         if _are_one(path, output):
             self._add(entry)
 
     def end(self, path: str, output: str) -> None:
         """Note that it was made."""
         self._add(self._note(path, output, was=self._entry(path, output).get("was"), made=_state(output)))
+        del self.begun[known_as(path), known_as(output)]
 
     def fail(self, path: str, output: str) -> None:
         """Note that it was not made: what then changes the input is not this run."""
         if _are_one(path, output) and self._entry(path, output).get("was") == _state(path):
             self._add(self._note(path, output, options=None))
+        self.begun.pop((known_as(path), known_as(output)), None)
 
-    def has(self, path: str, output: str) -> bool:
-        """Return whether the output was made of this input as it is now, with these options, and is still there."""
-        entry, now = self._entry(path, output), _state(path)
-        if entry.get("options") != self.options or now is None:
+    def has(self, path: str, output: str, was: Any = None) -> bool:
+        """Return whether the output was made of this input as it is now, with these options, and is still there.
+
+        Whether one in a store is still there is not known here.
+        """
+        entry, now = self._entry(path, output), was or _state(path)
+        if entry.get("options") != self.options or (now is None and not is_remote(path)):
             return False
+        if is_remote(output):
+            return "made" in entry and bool(entry["was"] == now)
         if not _are_one(path, output):
             return bool(entry["was"] == now) and self.made(path, output)
         # in place; a run may have been killed between the change of the file and the line that tells of it
@@ -82,23 +95,44 @@ class Ledger:
 
     def made(self, path: str, output: str) -> bool:
         """Return whether what has the output's name is what an earlier run made of this input."""
-        made = self._entry(path, output).get("made")
+        entry = self._entry(path, output)
+        if is_remote(output):
+            return "made" in entry
+        made = entry.get("made")
         return made is not None and bool(made == _state(output))
 
     def close(self) -> None:
+        """Close the file."""
         self.file.close()
+        self.earlier.close()
 
     def _entry(self, path: str, output: str) -> dict[str, Any]:
-        return self.entries.get((os.path.abspath(path), os.path.abspath(output)), {})
+        key = known_as(path), known_as(output)
+        if key in self.begun:
+            return self.begun[key]
+        if (place := self.places.get(hash(key))) is None:
+            return {}
+        self.earlier.seek(place)
+        entry = _parsed(self.earlier.readline())
+        return entry if entry and (entry["input"], entry["output"]) == key else {}
 
     def _note(self, path: str, output: str, **more: Any) -> dict[str, Any]:
-        entry = {"input": os.path.abspath(path), "output": os.path.abspath(output), "options": self.options} | more
-        self.entries[entry["input"], entry["output"]] = entry
-        return entry
+        key = known_as(path), known_as(output)
+        self.begun[key] = {"input": key[0], "output": key[1], "options": self.options} | more
+        return self.begun[key]
 
     def _add(self, entry: Any) -> None:
         with self.adding, failing_as(f"{self.path}: cannot be written"):
             write(self.file, json.dumps(entry).encode() + b"\n")
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    """Return the entry of a line, or None for one that was cut off."""
+    try:
+        entry: dict[str, Any] = json.loads(line)
+        return entry if isinstance(entry["input"], str) and isinstance(entry["output"], str) else None
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def _digest(options: Any) -> str:

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 from resample.files import output
 from resample.files.failures import Failure, UsageError
-from resample.files.formats import EXTENSIONS, extension
+from resample.files.formats import EXTENSIONS, SHARD, extension, is_shard
 from resample.files.inputs import Found
+from resample.files.places import is_remote
 from resample.files.settings import Size, shown
 
-_TEXTS = ("dir", "tree", "stem", "ext", "scale", "mode")
-FIELDS = ("dir", "tree", "stem", "ext", "width", "height", "scale", "mode", "index")
+_TEXTS = ("dir", "tree", "stem", "shard", "ext", "scale", "mode")
+FIELDS = ("dir", "tree", "stem", "shard", "ext", "width", "height", "scale", "mode", "index")
 
 
 def is_template(name: str) -> bool:
@@ -25,7 +26,7 @@ def is_template(name: str) -> bool:
 
 def is_folder(name: str) -> bool:
     """Return whether a name is that of a folder: of one that there is, or by ending in /."""
-    return name.endswith(("/", os.sep)) or os.path.isdir(name)
+    return name.endswith(("/", os.sep)) or (not is_remote(name) and os.path.isdir(name))
 
 
 def check_template(template: str) -> None:
@@ -49,8 +50,8 @@ def check_template(template: str) -> None:
     if re.search(r"\}(.*/)?\.\.(/|$)", template.replace(os.sep, "/")):
         raise UsageError(f"{template!r} has .. behind a field, and so would leave the folder that the field names")
     ending = extension(template)
-    if ending not in EXTENSIONS and not template.endswith("{ext}"):
-        raise UsageError(f"{template!r} must end in {{ext}} or one of {' '.join(EXTENSIONS)}")
+    if ending not in (*EXTENSIONS, SHARD) and not template.endswith("{ext}"):
+        raise UsageError(f"{template!r} must end in {{ext}} or one of {' '.join((*EXTENSIONS, SHARD))}")
 
 
 class Look(NamedTuple):
@@ -79,6 +80,8 @@ def ending(path: str, look: Callable[[], Look], file_format: str | None) -> tupl
     Where no format goes by the extension of the input, it stays, and that of its own format is appended.
     """
     root, own = os.path.splitext(path)
+    if is_shard(path):
+        return root, own
     if own.lower() not in EXTENSIONS:
         return path, output.usual_extension(file_format or look().file_format)
     if file_format and EXTENSIONS[own.lower()] != file_format:
@@ -110,6 +113,7 @@ def filled(
         "dir": os.path.dirname(source.path) or os.curdir,
         "tree": os.path.dirname(source.relative) or os.curdir,
         "stem": root,
+        "shard": root,
         "ext": own,
         "mode": getattr(transform, "mode", "conv-transpose"),
         "index": index,
@@ -117,7 +121,9 @@ def filled(
     if set(_fields(template)) & {"width", "height", "scale"}:
         size = look().output_size
         found |= {"width": size[0], "height": size[1], "scale": label(transform, size)}
-    name, root = os.path.normpath(template.format(**found)), os.path.dirname(template.partition("{")[0])
+    name, root = template.format(**found), os.path.dirname(template.partition("{")[0])
+    scheme, colon, place = name.rpartition("://")
+    name = f"{scheme}{colon}{os.path.normpath(place)}"
     if root and os.path.relpath(name, root).split(os.sep)[0] == os.pardir:
         raise Failure(f"{source.path}: the output {name} would not be in {root}, with which {template} begins")
     return name

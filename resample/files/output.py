@@ -11,6 +11,7 @@ from typing import IO
 
 from resample.files.failures import Failure, Skipped
 from resample.files.formats import EXTENSIONS
+from resample.files.places import is_remote
 from resample.files.settings import Settings
 
 try:
@@ -49,15 +50,18 @@ def check_target(path: str, source: str, settings: Settings) -> None:
             overwritten; or its folder does not exist or, where that is made, what there is of it may not be written to.
         Skipped: it exists, and is to be left as it is.
     """
+    if is_remote(path):
+        if path == source:
+            raise Failure(f"{path}: the output is the input, which is never overwritten")
+        # what is there is looked at when it is written, by whoever does that
+        return
     if os.path.exists(path):
         if not settings.in_place and os.path.exists(source) and os.path.samefile(path, source):
             raise Failure(f"{path}: the output is the input, which is never overwritten but by --in-place")
         if not os.path.isfile(path):
             raise Failure(f"{path}: the output exists and is not a file")
-    if os.path.lexists(path) and settings.on_exists == "skip":
-        raise Skipped(f"{path}: exists")
-    if os.path.lexists(path) and settings.on_exists != "overwrite":
-        raise Failure(f"{path}: the output exists, and --overwrite is not given")
+    if os.path.lexists(path):
+        check_exists(path, settings.on_exists)
     folder = os.path.dirname(path) or os.curdir
     while settings.make_folders and not os.path.lexists(folder):
         folder = os.path.dirname(folder) or os.curdir
@@ -65,6 +69,19 @@ def check_target(path: str, source: str, settings: Settings) -> None:
         raise Failure(f"{path}: there is no folder {folder}")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise Failure(f"{path}: the folder {folder} cannot be written to")
+
+
+def check_exists(path: str, on_exists: str) -> None:
+    """Refuse an output that exists, unless it may be overwritten.
+
+    Raises:
+        Failure: --overwrite is not given.
+        Skipped: existing outputs are skipped.
+    """
+    if on_exists == "skip":
+        raise Skipped(f"{path}: exists")
+    if on_exists != "overwrite":
+        raise Failure(f"{path}: the output exists, and --overwrite is not given")
 
 
 @contextlib.contextmanager
@@ -104,8 +121,7 @@ def whole_files(paths: Sequence[str], on_exists: str) -> Iterator[list[IO[bytes]
                         os.link(path, kept, follow_symlinks=False)
                         undo.callback(os.replace, kept, path)
                     _replace(temporary, path)
-                else:
-                    _publish(temporary, path, on_exists)
+                elif _publish(temporary, path, on_exists):
                     undo.callback(_remove, path)
             undo.pop_all()
 
@@ -196,23 +212,43 @@ def _replace(temporary: str, path: str) -> None:
     os.replace(temporary, path)
 
 
-def _publish(temporary: str, path: str, on_exists: str) -> None:
+def _publish(temporary: str, path: str, on_exists: str) -> bool:
+    """Return whether the file has got its name: if not, there is the same already."""
     if on_exists == "overwrite":
         _replace(temporary, path)
-        return
+        return True
     try:
         # unlike a rename, this fails if the file appeared meanwhile
         os.link(temporary, path)
     except FileExistsError:
-        raise _appeared(path, on_exists) from None
+        check_appeared(path, on_exists, is_same=_are_alike(path, temporary))
+        return False
     except (OSError, AttributeError, NotImplementedError):
         # no hard links on this file system: a moment remains between look and rename
         if os.path.lexists(path):
-            raise _appeared(path, on_exists) from None
+            check_appeared(path, on_exists, is_same=_are_alike(path, temporary))
+            return False
         os.replace(temporary, path)
+    return True
 
 
-def _appeared(path: str, on_exists: str) -> Failure:
+def _are_alike(path: str, other: str) -> bool:
+    import filecmp
+
+    return os.path.isfile(path) and filecmp.cmp(path, other, shallow=False)
+
+
+def check_appeared(path: str, on_exists: str, *, is_same: bool) -> None:
+    """Refuse an output that appeared since it was looked for, unless it is the same as what was to be written.
+
+    Where workers die, their work is done again by others: the first may have finished it.
+
+    Raises:
+        Failure: it is another, and --overwrite is not given.
+        Skipped: it is another, and existing outputs are skipped.
+    """
+    if is_same:
+        return
     if on_exists == "skip":
-        return Skipped(f"{path}: appeared meanwhile")
-    return Failure(f"{path}: the output appeared meanwhile, and --overwrite is not given")
+        raise Skipped(f"{path}: appeared meanwhile")
+    raise Failure(f"{path}: the output appeared meanwhile, and --overwrite is not given")

@@ -13,9 +13,11 @@ from typing import IO, Any
 
 from PIL import Image, UnidentifiedImageError
 
+from resample.files import places
 from resample.files.failures import Failure, UsageError, failing_as, library_messages, reason, warn_of_loss
 from resample.files.formats import EXTENSIONS, FORMATS, extension
 from resample.files.inputs import STREAM, check_source, stream
+from resample.files.places import is_remote
 from resample.files.settings import Settings, Size, shown
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -132,15 +134,17 @@ class Opened:
 
 
 @contextlib.contextmanager
-def opened(path: str, settings: Settings) -> Iterator[Opened]:
+def opened(path: str, settings: Settings, content: bytes | None = None) -> Iterator[Opened]:
     """Give the picture of a file, or of stdin for `-`, and close it.
+
+    Where there is `content`, that is the file, and `path` only its name.
 
     Raises:
         Failure: it cannot be read, as a file, or as a picture in one of the formats.
         UsageError: it has more pixels than allowed.
     """
     with failing_as(f"{path}: cannot be read"):
-        image = _open_picture(path, settings.max_pixels)
+        image = _open_picture(path, settings.max_pixels, content)
         try:
             found = Opened(path, image, settings)
         except BaseException:
@@ -150,7 +154,7 @@ def opened(path: str, settings: Settings) -> Iterator[Opened]:
         yield found
 
 
-def _open_picture(path: str, max_pixels: int) -> Image.Image:
+def _open_picture(path: str, max_pixels: int, content: bytes | None) -> Image.Image:
     """Return the picture with its header read, and not yet its pixels.
 
     Raises:
@@ -159,10 +163,16 @@ def _open_picture(path: str, max_pixels: int) -> Image.Image:
         OSError: it cannot be read.
     """
     file: str | IO[bytes] = path
+    if content is None and is_remote(path):
+        content = places.read(path)
     if path == STREAM:
         file = io.BytesIO(stream(sys.stdin).read())
-    else:
+    elif content is None:
         check_source(path)
+    elif content:
+        file = io.BytesIO(content)
+    else:
+        raise Failure(f"{path}: is empty")
     # Pillow imports all its plugins when it meets a format that it does not know yet: the likely one goes first.
     likely = EXTENSIONS.get(extension(path), "JPEG")
     try:

@@ -10,9 +10,10 @@ from typing import IO, Any
 
 from PIL import Image
 
-from resample.files import output
+from resample.files import output, places
 from resample.files.failures import Failure, failing_as, library_messages, warn_of_loss
 from resample.files.formats import ANIMATED, EXTENSIONS, METADATA, MODES, QUALITY, WIDER
+from resample.files.places import is_remote
 from resample.files.settings import Settings
 
 NAMES = {"icc_profile": "ICC profile", "exif": "EXIF", "xmp": "XMP", "comment": "comment", "text": "text"}
@@ -42,10 +43,27 @@ def write(
         Failure: the format does not hold them, or they cannot be written.
         Skipped: one appeared meanwhile, and existing outputs are skipped.
     """
+    if is_remote(paths[0]):
+        for frames, path in zip(pictures, paths, strict=True):
+            with failing_as(f"{path}: cannot be written"):
+                _to_store(frames, path, file_format, found, settings)
+        return
     span = output.span(paths)
     with failing_as(f"{span}: cannot be written"), output.whole_files(paths, settings.on_exists) as files:
         for frames, path, file in zip(pictures, paths, files, strict=True):
             encode(frames, path, file_format, found, settings, file)
+
+
+def _to_store(
+    frames: Sequence[Image.Image], path: str, file_format: str, found: dict[str, Any], settings: Settings
+) -> None:
+    file = io.BytesIO()
+    encode(frames, path, file_format, found, settings, file)
+    content = file.getvalue()
+    try:
+        places.write(path, content, new=settings.on_exists != "overwrite")
+    except FileExistsError:
+        output.check_appeared(path, settings.on_exists, is_same=places.read(path) == content)
 
 
 def encode(

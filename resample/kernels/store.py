@@ -20,7 +20,7 @@ import struct
 import sys
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
@@ -67,10 +67,31 @@ def kept(
     path = os.path.join(folder, f"{name}-{zlib.crc32(key):08x}.o") if folder else None
     code = _read(path, key) if path else None
     if code is None:
-        code = compiled(module, name, arguments)
-        if path:
-            _write(path, key, code)
+        with _alone(path):
+            # another process may have compiled it meanwhile
+            code = _read(path, key) if path else None
+            if code is None:
+                code = compiled(module, name, arguments)
+                if path:
+                    _write(path, key, code)
     return code
+
+
+@contextlib.contextmanager
+def _alone(path: str | None) -> Iterator[None]:
+    """Within this, no other process compiles the same kernel: a machine may start many at once."""
+    with contextlib.ExitStack() as held:
+        # without locks each does it
+        with contextlib.suppress(ImportError, OSError):
+            import fcntl
+
+            if path:
+                folder, name = os.path.split(path)
+                file = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT, 0o600)
+                held.callback(os.close, file)
+                # the byte at this place stands for the kernel
+                fcntl.lockf(file, fcntl.LOCK_EX, 1, zlib.crc32(name.encode()))
+        yield
 
 
 def _object_code(module: str, name: str, arguments: tuple[str, ...]) -> bytes:
