@@ -25,10 +25,11 @@ from resample.threads import usable_cpus
 # how many workers an executor is taken to have that does not tell
 _WORKERS = 32
 
-# What a task of another process takes, in seconds: sending it and its records takes a few milliseconds. It has so many
-# jobs as the last ones let expect, at most; the first ones have a few.
-_TASK = 0.2
-_MOST, _FIRST = 64, 8
+# What a task of another process takes, in seconds, and how many a second a scheduler may get: a task takes it about a
+# millisecond, and a few more pass until its records are back. A task has as many jobs as the last ones let expect; the
+# first ones have a few.
+_TASK, _TASKS_A_SECOND = 0.1, 200
+_MOST, _FIRST = 512, 8
 
 # seconds for which jobs that were begun are waited for when a run is broken off
 _PATIENCE = 0.3
@@ -166,7 +167,8 @@ class Records:
         plan: what is to be made.
         jobs: how many at a time, a thread each; where there is an executor, how many workers it has, if that is known.
         executor: runs the jobs; the caller's own, so it is not shut down. A task is one shard, or as many pictures as
-            take a fifth of a second. Twice as many tasks as workers wait in it at most.
+            take a tenth of a second, or longer for more than 20 workers. Twice as many tasks as workers wait in it at
+            most.
         fail_fast: whether no more are begun after one that failed.
     """
 
@@ -181,7 +183,8 @@ class Records:
         self.finished: SimpleQueue[Future[list[Record]]] = SimpleQueue()
         self.stopped = threading.Event()
         self.ahead: Job | Record | None = None
-        self.seconds = _TASK / _FIRST
+        self.task = max(_TASK, workers / _TASKS_A_SECOND)
+        self.seconds = self.task / _FIRST
 
     def __iter__(self) -> Iterator[Record]:
         jobs = self.plan.jobs()
@@ -209,7 +212,7 @@ class Records:
 
     def _task(self, jobs: Iterator[Job | Record]) -> list[Job] | Record | None:
         """Return the jobs of the next task, or a record that needs none, or None at the end."""
-        count = 1 if self.is_ours else max(1, min(_MOST, int(_TASK / self.seconds)))
+        count = 1 if self.is_ours else max(1, int(self.task / max(self.seconds, self.task / _MOST)))
         first, self.ahead = self.ahead or next(jobs, None), None
         if not isinstance(first, Job):
             return first
@@ -236,7 +239,7 @@ class Records:
                 # lines of the ledger do not wait for whoever takes the records
                 future = self.executor.submit(self._run, task)
             else:
-                future = self.executor.submit(run_all, task, _VERSION)
+                future = self.executor.submit(run_all, task, _VERSION, os.getcwd())
         except Exception as error:
             future.set_exception(error)
         self.waiting[future] = task if isinstance(task, list) else []
@@ -250,7 +253,7 @@ class Records:
     def _run(self, task: list[Job]) -> list[Record]:
         if self.stopped.is_set():
             raise CancelledError
-        return [self._noted(task[0], record) for record in run_all(task, _VERSION)]
+        return [self._noted(task[0], record) for record in run_all(task, _VERSION, os.getcwd())]
 
     def _records(self, future: Future[list[Record]]) -> list[Record]:
         """Return the records of a task, when it has ended; none if it was not begun."""
@@ -272,7 +275,7 @@ class Records:
         by_number = {job.number: job for job in task}
         for record in records:
             # the first ones take longer, and one may take very long
-            self.seconds += (min(record.seconds, _TASK) - self.seconds) / 8
+            self.seconds += (min(record.seconds, self.task) - self.seconds) / 8
         return [self._noted(by_number[record.number], record) for record in records]
 
     def _noted(self, job: Job | None, record: Record) -> Record:
@@ -286,12 +289,31 @@ class Records:
 _VERSION = resample.__version__
 
 
-def run_all(task: list[Job], version: str) -> list[Record]:
-    """Run jobs, perhaps in another process, and return their records; the versions of both must be the same."""
+def run_all(task: list[Job], version: str, folder: str) -> list[Record]:
+    """Run jobs, perhaps in another process, and return their records.
+
+    The `version` of the package must be the same there; relative paths are those in `folder`.
+    """
     if version != _VERSION:
         error = Failure(f"a worker has resample {_VERSION}, which is not {version}")
         return _all_failed(task, error)
-    return [record for job in task for record in (shards.run(job) if is_shard(job.path) else [run(job)])]
+    is_here = folder == os.getcwd()
+    return [record for job in task for record in (_run(job) if is_here else _run_from(folder, job))]
+
+
+def _run(job: Job) -> list[Record]:
+    return shards.run(job) if is_shard(job.path) else [run(job)]
+
+
+def _run_from(folder: str, job: Job) -> list[Record]:
+    """Run a job whose paths are relative to another folder, and return records with the same paths."""
+    path, output = (each if is_remote(each) else os.path.join(folder, each) for each in (job.path, job.output))
+    records = _run(job._replace(path=path, output=output))
+    names = {path: job.path, output: job.output}
+    return [
+        each._replace(path=names.get(each.path, each.path), output=each.output and names.get(each.output, each.output))
+        for each in records
+    ]
 
 
 def _all_failed(task: list[Job], error: Exception) -> list[Record]:

@@ -70,13 +70,13 @@ class Ledger:
     def end(self, path: str, output: str) -> None:
         """Note that it was made."""
         self._add(self._note(path, output, was=self._entry(path, output).get("was"), made=_state(output)))
-        del self.begun[known_as(path), known_as(output)]
+        del self.begun[path, output]
 
     def fail(self, path: str, output: str) -> None:
         """Note that it was not made: what then changes the input is not this run."""
         if _are_one(path, output) and self._entry(path, output).get("was") == _state(path):
             self._add(self._note(path, output, options=None))
-        self.begun.pop((known_as(path), known_as(output)), None)
+        self.begun.pop((path, output), None)
 
     def has(self, path: str, output: str, was: Any = None) -> bool:
         """Return whether the output was made of this input as it is now, with these options, and is still there.
@@ -107,9 +107,11 @@ class Ledger:
         self.earlier.close()
 
     def _entry(self, path: str, output: str) -> dict[str, Any]:
+        if (path, output) in self.begun:
+            return self.begun[path, output]
+        if not self.places:
+            return {}
         key = known_as(path), known_as(output)
-        if key in self.begun:
-            return self.begun[key]
         if (place := self.places.get(hash(key))) is None:
             return {}
         self.earlier.seek(place)
@@ -117,9 +119,9 @@ class Ledger:
         return entry if entry and (entry["input"], entry["output"]) == key else {}
 
     def _note(self, path: str, output: str, **more: Any) -> dict[str, Any]:
-        key = known_as(path), known_as(output)
-        self.begun[key] = {"input": key[0], "output": key[1], "options": self.options} | more
-        return self.begun[key]
+        entry = {"input": known_as(path), "output": known_as(output), "options": self.options} | more
+        self.begun[path, output] = entry
+        return entry
 
     def _add(self, entry: Any) -> None:
         with self.adding, failing_as(f"{self.path}: cannot be written"):
@@ -148,7 +150,7 @@ def _digest(options: Any) -> str:
 
 
 def _are_one(path: str, output: str) -> bool:
-    return os.path.realpath(path) == os.path.realpath(output)
+    return not is_remote(path) and not is_remote(output) and os.path.realpath(path) == os.path.realpath(output)
 
 
 def _state(path: str) -> list[int] | None:

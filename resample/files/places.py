@@ -71,18 +71,20 @@ def shown(text: str) -> str:
         scheme, place, query = match.groups()
         return f"{scheme}{place}{_query(scheme, query or '', '...')}"
 
-    return _IN_TEXT.sub(without, text) if "://" in text else text
+    return _IN_TEXT.sub(without, text) if "://" in text and ("@" in text or "?" in text) else text
 
 
 def known_as(path: str) -> str:
     """Return the name by which a file is known from run to run: an address without what gives access to it."""
     if not is_remote(path):
         return os.path.abspath(path)
+    query = path.partition("?")[2]
+    if not query:
+        return shown(path)
     import hashlib  # of OpenSSL, which takes as long to load as all of ours
 
-    query = path.partition("?")[2]
     digest = hashlib.sha256(query.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    return shown(path.partition("?")[0]) + _query(path, f"?{query}" if query else "", digest)
+    return shown(path.partition("?")[0]) + _query(path, f"?{query}", digest)
 
 
 def _query(path: str, query: str, instead: str) -> str:

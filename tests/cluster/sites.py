@@ -31,11 +31,7 @@ class Site:
         with open(self.folder / f"log-{len(self.processes)}.txt", "wb") as log:
             process = subprocess.Popen(
                 [sys.executable, *map(str, args)],
-                cwd=self.folder,
-                env=self.environment,
-                stdout=log,
-                stderr=log,
-                **options,
+                **{"cwd": self.folder, "env": self.environment, "stdout": log, "stderr": log} | options,
             )
         self.processes.append(process)
         return process
@@ -64,7 +60,10 @@ class Site:
         return address, started
 
     def worker(self, address: str, **options: Any) -> subprocess.Popen[bytes]:
+        """Start a worker, in a folder of its own, as those of other machines have."""
         args = ("--nthreads", 1, "--no-nanny", "--no-dashboard", "--death-timeout", 60, "--memory-limit", 0)
+        options["cwd"] = self.folder / f"worker-{len(self.processes)}"
+        options["cwd"].mkdir()
         return self.start("-m", "distributed.cli.dask_worker", address, *args, **options)
 
     def fault(self, **faults: Any) -> None:

@@ -159,7 +159,7 @@ def test_another_version(site: Site) -> None:
     assert "has resample-images 99 installed, and not " in done.stderr
     assert not (site.folder / "out").exists()
 
-    records = run_all([Job("in/0/000.png", "out.png", "PNG", Scale(2), Settings(), 1, 7)], "99")
+    records = run_all([Job("in/0/000.png", "out.png", "PNG", Scale(2), Settings(), 1, 7)], "99", ".")
     assert [(record.number, record.status) for record in records] == [(7, "failed")]
     assert "which is not 99" in records[0].reason
 
