@@ -73,9 +73,16 @@ several pictures:
   Existing outputs are skipped, unless --on-exists says otherwise, and not taken for inputs where a folder or pattern is
   named: the same command again does what is left. With --resume it also does again what has changed, the input or the
   options, and nothing twice, which --in-place needs.
-  --report and --json give a line for each input: path, status (done, planned, skipped, failed), size, output,
-  output_size, seconds, warnings, reason.
+  --report and --json give a line for each input: number, path, status (done, planned, skipped, failed), size, output,
+  output_size, seconds, warnings, reason, pictures (of a shard).
   Folders are not left by links; what a pattern finds twice that way is done once.
+
+stores, shards, workers:
+  INPUT, --output, @list and --report may be addresses that fsspec knows, as s3://bucket/in/; a folder there ends in /
+  or has no extension. pip install 'resample-images[remote]'
+  A tar file of pictures and labels (webdataset) becomes one: 'in-{{000..099}}.tar' names a hundred, {{shard}} is the
+  name of each without .tar. What is no picture passes through; a picture that fails is left out.
+  --scheduler hands the work to the workers of Dask, which open the same paths: pip install 'resample-images[cluster]'
 
 output:
   The name is made from the size: car@2x.jpg, car@2x1.5x.jpg (two factors), car@640x424.jpg, or from the mode:
@@ -105,6 +112,8 @@ examples:
   resample photos/ -o small/ --max-side 1600       a folder; with -r its folders too
   resample photos/ -r --max-side 1600 --only shrink --in-place --resume done.ledger
   resample 'photos/*.jpg' -o '{{dir}}/{{stem}}-{{width}}{{ext}}' --scale 0.5 --report done.jsonl
+  resample s3://bucket/in/ -r -o s3://bucket/out/ --max-side 512 --scheduler tcp://host:8786
+  resample 'shards-{{000..099}}.tar' -o 'small-{{shard}}.tar' --scale 0.5
   resample mosaic.png --mode pixel-unshuffle --factor 2
   resample mosaic@phase-*.png --mode pixel-shuffle -o whole.png
   resample --scale 2 -- -odd-name.jpg              a name that starts with - comes last, after --

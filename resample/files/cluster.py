@@ -49,8 +49,10 @@ def workers(scheduler: str, transform: Transform, addresses: Sequence[str], devi
         from resample.files.worker import Ready
     except ImportError:
         raise Failure("--scheduler takes the package distributed: pip install 'resample-images[cluster]'") from None
-    # what it has to say is said here
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] == "distributed":
+            # what it has to say is said here, in one line
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     with contextlib.ExitStack() as closing:
         client = closing.enter_context(_client(distributed, scheduler))
         closing.callback(_close, client)

@@ -179,7 +179,15 @@ def is_there(path: str) -> bool:
     if not is_remote(path):
         return os.path.lexists(path)
     files, name = _found(path)
-    return bool(_patiently(files.exists, name))
+    if _scheme(path) not in ("s3", "s3a"):
+        return bool(_patiently(files.exists, name))
+    # fsspec would list the bucket besides, to find a folder of this name
+    bucket, key, _ = files.split_path(name)
+    try:
+        _patiently(files.call_s3, "head_object", Bucket=bucket, Key=key, **files.req_kw)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def is_file(path: str) -> bool:
