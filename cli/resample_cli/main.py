@@ -36,7 +36,7 @@ def run() -> int:
     gc.disable()
     status: int | None = None
     try:
-        status = main(sys.argv[1:])
+        status = main(sys.argv[1:], owns_process=True)
     finally:
         gc.freeze()
         if status in (None, INTERRUPTED):
@@ -67,8 +67,8 @@ def _end(number: int, _: object) -> NoReturn:
     raise SystemExit(128 + number)
 
 
-def main(argv: Sequence[str]) -> int:
-    """Run the command with these arguments and return its exit status.
+def main(argv: Sequence[str], *, owns_process: bool = False) -> int:
+    """Run the command with these arguments and return its exit status; signals may end a process that it owns.
 
     Raises:
         SystemExit: help or the version was asked for, and printed; or the process is to end.
@@ -83,6 +83,11 @@ def main(argv: Sequence[str]) -> int:
         from PIL import Image
 
         Image.MAX_IMAGE_PIXELS = None  # the limit is --max-pixels
+        if owns_process:
+            from resample.files import failures
+            from resample_cli import signals
+
+            failures.while_python_waits = signals.deadly
         if options.compare or options.mode in SHUFFLES:
             return _one(options, started)
         from resample_cli import batch

@@ -101,19 +101,26 @@ def failing_as(text: str) -> Iterator[None]:
 STDERR = threading.RLock()
 
 
+# Formats whose codecs keep all other Python code waiting, for seconds where the picture is large, and what is entered
+# meanwhile: the command lets signals end the process then.
+_KEEPING = ("JPEG2000", "TIFF")
+while_python_waits: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext
+
+
 @contextlib.contextmanager
-def library_messages(file_format: str | None) -> Iterator[list[str]]:
-    """Keep the block's C libraries from writing to stderr, and fill the list with their lines when the block ends.
+def library_at_work(file_format: str | None) -> Iterator[list[str]]:
+    """Within this, a C library reads or writes a picture; at the end the list has the lines it would write to stderr.
 
     libtiff writes there, past all of Pillow's settings; what it writes may be all that tells of a damaged file. There
     is one stderr for all threads, so of several files side by side one TIFF file is read or written at a time.
     """
     lines: list[str] = []
-    if file_format != "TIFF":
-        yield lines
-        return
-    with STDERR:
-        yield from _captured(lines)
+    with while_python_waits() if file_format in _KEEPING else contextlib.nullcontext():
+        if file_format != "TIFF":
+            yield lines
+            return
+        with STDERR:
+            yield from _captured(lines)
 
 
 def _captured(lines: list[str]) -> Iterator[list[str]]:

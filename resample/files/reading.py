@@ -14,7 +14,7 @@ from typing import IO, Any
 from PIL import Image, UnidentifiedImageError
 
 from resample.files import places
-from resample.files.failures import Failure, UsageError, failing_as, library_messages, reason, warn_of_loss
+from resample.files.failures import Failure, UsageError, failing_as, library_at_work, reason, warn_of_loss
 from resample.files.formats import EXTENSIONS, FORMATS, extension
 from resample.files.inputs import STREAM, check_source, stream
 from resample.files.places import is_remote
@@ -78,7 +78,7 @@ class Opened:
         with failing_as(f"{self.path}: cannot be read"):
             _warn_of_losses(self._image, self.path)
             for number in range(self.count):
-                with library_messages(self.file_format) as lines:
+                with library_at_work(self.file_format) as lines:
                     if number:
                         self._image.seek(number)
                         _check_pixels(self._image, self.path, self.settings.max_pixels)

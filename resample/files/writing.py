@@ -11,7 +11,7 @@ from typing import IO, Any
 from PIL import Image
 
 from resample.files import output, places
-from resample.files.failures import Failure, failing_as, library_messages, warn_of_loss
+from resample.files.failures import Failure, failing_as, library_at_work, warn_of_loss
 from resample.files.formats import ANIMATED, EXTENSIONS, METADATA, MODES, QUALITY, WIDER
 from resample.files.places import is_remote
 from resample.files.settings import Settings
@@ -92,7 +92,7 @@ def encode(
             # each page has its own resolution and profile
             own = {name: info[name] for name in ("dpi", "icc_profile") if info.get(name)}
             frame.encoderinfo = own
-    with library_messages(file_format), _memory(file_format) as encoded:
+    with library_at_work(file_format), _memory(file_format) as encoded:
         # its name tells the format: where that is an argument, Pillow imports the plugins of others too
         options |= {"append_images": fitted[1:], "save_all": len(fitted) > 1}
         try:

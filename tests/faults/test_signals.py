@@ -41,6 +41,39 @@ def test_in_a_long_encode(noise: Path, tmp_path: Path, number: int, status: int,
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("ending", [".jp2", ".tif"])
+def test_in_an_encode_that_keeps_the_interpreter(tmp_path: Path, number: int, ending: str) -> None:
+    """The signal itself ends the process, for which a shell has the same status; the next run removes what it left."""
+    source = tmp_path / f"in{'.tif' if ending == '.tif' else '.png'}"
+    pixels = np.random.default_rng(0).integers(0, 256, (1080, 1920, 3), np.uint8)
+    Image.fromarray(pixels).save(source, **({"compression": "tiff_lzw"} if ending == ".tif" else {}))
+    args = (source, "-o", f"big{ending}", "--scale", 4, "--mode", "nearest")
+    with runs.begun(*args, cwd=tmp_path, stderr=subprocess.PIPE) as process:
+        kill.until_working(process, tmp_path)
+        time.sleep(0.3)
+        process.send_signal(number)
+        _, said = process.communicate()
+    # before the encoder it is handled in Python
+    assert process.returncode in (-number, 128 + number)
+    assert not (tmp_path / f"big{ending}").exists()
+    assert b"Traceback" not in said
+    assert runs.run(source, "-o", f"big{ending}", "--scale", 0.1, cwd=tmp_path).returncode == 0
+    assert not runs.temporaries(tmp_path)
+
+
+def test_in_a_decode_that_keeps_the_interpreter(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (2160, 3840, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "in.jp2")
+    with runs.begun("in.jp2", "-o", "out.png", "--scale", 0.1, cwd=tmp_path, stderr=subprocess.PIPE) as process:
+        time.sleep(1)  # its start takes a tenth of that, the decoder three times as long
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate()
+    assert process.returncode in (-signal.SIGINT, 130)
+    assert b"Traceback" not in said
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jp2"]
+
+
 @pytest.mark.parametrize("in_place", [False, True])
 def test_in_a_folder(tmp_path: Path, in_place: bool) -> None:
     runs.pictures(tmp_path / "in", 64, (450, 300), "png jpg")
