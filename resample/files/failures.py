@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -101,21 +102,22 @@ def failing_as(text: str) -> Iterator[None]:
 STDERR = threading.RLock()
 
 
-# Formats whose codecs keep all other Python code waiting, for seconds where the picture is large, and what is entered
-# meanwhile: the command lets signals end the process then.
-_KEEPING = ("JPEG2000", "TIFF")
+# Formats whose codecs keep all other Python code waiting, for half a second where a picture has so many pixels, and what
+# is entered for larger ones: the command lets signals end the process then.
+_KEEPING = {"JPEG2000": 1_000_000, "TIFF": 8_000_000}
 while_python_waits: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext
 
 
 @contextlib.contextmanager
-def library_at_work(file_format: str | None) -> Iterator[list[str]]:
+def library_at_work(file_format: str | None, size: tuple[int, int]) -> Iterator[list[str]]:
     """Within this, a C library reads or writes a picture; at the end the list has the lines it would write to stderr.
 
     libtiff writes there, past all of Pillow's settings; what it writes may be all that tells of a damaged file. There
     is one stderr for all threads, so of several files side by side one TIFF file is read or written at a time.
     """
     lines: list[str] = []
-    with while_python_waits() if file_format in _KEEPING else contextlib.nullcontext():
+    keeps = size[0] * size[1] > _KEEPING.get(str(file_format), sys.maxsize)
+    with while_python_waits() if keeps else contextlib.nullcontext():
         if file_format != "TIFF":
             yield lines
             return

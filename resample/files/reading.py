@@ -78,7 +78,7 @@ class Opened:
         with failing_as(f"{self.path}: cannot be read"):
             _warn_of_losses(self._image, self.path)
             for number in range(self.count):
-                with library_at_work(self.file_format) as lines:
+                with library_at_work(self.file_format, self._image.size) as lines:
                     if number:
                         self._image.seek(number)
                         _check_pixels(self._image, self.path, self.settings.max_pixels)

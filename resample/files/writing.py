@@ -92,7 +92,7 @@ def encode(
             # each page has its own resolution and profile
             own = {name: info[name] for name in ("dpi", "icc_profile") if info.get(name)}
             frame.encoderinfo = own
-    with library_at_work(file_format), _memory(file_format) as encoded:
+    with library_at_work(file_format, fitted[0].size), _memory(file_format) as encoded:
         # its name tells the format: where that is an argument, Pillow imports the plugins of others too
         options |= {"append_images": fitted[1:], "save_all": len(fitted) > 1}
         try:
