@@ -102,8 +102,8 @@ def failing_as(text: str) -> Iterator[None]:
 STDERR = threading.RLock()
 
 
-# Formats whose codecs keep all other Python code waiting, for half a second where a picture has so many pixels, and what
-# is entered for larger ones: the command lets signals end the process then.
+# Formats whose codecs keep all other Python code waiting, for half a second where a picture has so many pixels, and
+# what is entered for larger ones: the command lets signals end the process then.
 _KEEPING = {"JPEG2000": 1_000_000, "TIFF": 8_000_000}
 while_python_waits: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext
 
