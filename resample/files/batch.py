@@ -28,7 +28,7 @@ _WORKERS = 32
 # What a task of another process takes, in seconds, and how many a second a scheduler may get: a task takes it about a
 # millisecond, and a few more pass until its records are back. A task has as many jobs as the last ones let expect; the
 # first ones have a few.
-_TASK, _TASKS_A_SECOND = 0.1, 200
+_TASK, _TASKS_A_SECOND = 0.25, 200
 _MOST, _FIRST = 512, 8
 
 # seconds for which jobs that were begun are waited for when a run is broken off
@@ -167,7 +167,7 @@ class Records:
         plan: what is to be made.
         jobs: how many at a time, a thread each; where there is an executor, how many workers it has, if that is known.
         executor: runs the jobs; the caller's own, so it is not shut down. A task is one shard, or as many pictures as
-            take a tenth of a second, or longer for more than 20 workers. Twice as many tasks as workers wait in it at
+            take a quarter of a second, or longer for more than 50 workers. Twice as many tasks as workers wait in it at
             most.
         fail_fast: whether no more are begun after one that failed.
     """
