@@ -59,8 +59,11 @@ def workers(scheduler: str, transform: Transform, addresses: Sequence[str], devi
         with _failing(scheduler):
             client.wait_for_workers(1, timeout=_PATIENCE)
             _check_versions(client)
-            kinds = sorted({path.partition("://")[0] for path in addresses if places.is_remote(path)})
-            client.register_plugin(Ready(transform, kinds, device))
+            # one may be in another, as simplecache::s3://
+            schemes = [path.partition("://")[0] for path in addresses if places.is_remote(path)]
+            plugin = Ready(transform, sorted({kind for scheme in schemes for kind in scheme.split("::")}), device)
+            closing.callback(_forget, client, plugin.name)
+            client.register_plugin(plugin)
             count = sum(client.nthreads().values())
         yield Workers(client.get_executor(pure=False, retries=2), count, partial(_check_alive, client, scheduler))
 
@@ -100,6 +103,13 @@ def _client(distributed: Any, scheduler: str) -> Iterator[Any]:
 def _check_alive(client: Any, scheduler: str) -> None:
     if client.status != "running":
         raise Failure(f"--scheduler {scheduler}: it has gone; the same command, with --resume, does what is left")
+
+
+def _forget(client: Any, plugin: str) -> None:
+    """Leave nothing to the scheduler, whose later workers may be those of others, without this package."""
+    with contextlib.suppress(Exception):
+        if client.status == "running":
+            client.unregister_worker_plugin(plugin)
 
 
 def _close(client: Any) -> None:
