@@ -245,6 +245,16 @@ def test_resize_folder(tree: dict[str, Any]) -> None:
     assert resample.resize_folder("flat", "none", Scale(2), settings=Settings(max_pixels=10))[0].refused
 
 
+def test_the_current_folder_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given, gone = Path("in").absolute(), tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    records = resample.resize_folder(given, tmp_path / "out", Scale(2), jobs=2)
+    assert {record.status for record in records} == {"done"}
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.mark.parametrize("jobs", [1, 2, 8])
 def test_any_executor_makes_the_same(jobs: int) -> None:
     resample.resize_folder("in", "expected", Resize(max_size=25, mode="bicubic"), jobs=1)

@@ -89,6 +89,11 @@ except SystemExit:
     assert not loaded_after(code) & {"numpy", "numba", "llvmlite", "PIL", "torch"}
 
 
+def test_pictures_do_not_wait_for_shards_and_stores() -> None:
+    code = "import resample_cli.main, resample_cli.batch"
+    assert not loaded_after(code) & {"tarfile", "tempfile", "hashlib", "fsspec", "distributed"}
+
+
 def imports_of(path: Path) -> set[str]:
     """Return the modules of this package that a file imports at run time, in functions too."""
     found: set[str] = set()

@@ -10,7 +10,7 @@ from itertools import chain
 from queue import SimpleQueue
 
 import resample
-from resample.files import formats, names, output, places, reading, room, shards
+from resample.files import formats, names, output, places, reading, room
 from resample.files.claims import Claims
 from resample.files.failures import Failure, Skipped, heard, listening
 from resample.files.formats import is_shard
@@ -125,7 +125,7 @@ class Plan:
         else:
             name = self.claims.claim(self._name(number, each), path)
             if is_shard(path) != is_shard(name):
-                raise Failure(f"{path}: shards, and only these, are made to shards: the output {name} is none")
+                raise Failure(f"{path}: shards, and only these, are made to shards: the output would be {name}")
             file_format = self.file_format if is_shard(name) else formats.of(name)
         if sweeps and not is_remote(name):
             output.sweep(os.path.dirname(name) or os.curdir)
@@ -253,7 +253,7 @@ class Records:
     def _run(self, task: list[Job]) -> list[Record]:
         if self.stopped.is_set():
             raise CancelledError
-        return [self._noted(task[0], record) for record in run_all(task, _VERSION, os.getcwd())]
+        return [self._noted(task[0], record) for record in _run(task[0])]
 
     def _records(self, future: Future[list[Record]]) -> list[Record]:
         """Return the records of a task, when it has ended; none if it was not begun."""
@@ -302,7 +302,11 @@ def run_all(task: list[Job], version: str, folder: str) -> list[Record]:
 
 
 def _run(job: Job) -> list[Record]:
-    return shards.run(job) if is_shard(job.path) else [run(job)]
+    if not is_shard(job.path):
+        return [run(job)]
+    from resample.files import shards  # not at the top, where every run would wait for what reads tar files
+
+    return shards.run(job)
 
 
 def _run_from(folder: str, job: Job) -> list[Record]:
