@@ -12,7 +12,7 @@ from queue import SimpleQueue
 import resample
 from resample.files import formats, names, output, places, reading, room
 from resample.files.claims import Claims
-from resample.files.failures import Failure, Skipped, heard, listening
+from resample.files.failures import Failure, Skipped, failing_as, heard, listening
 from resample.files.formats import is_shard
 from resample.files.inputs import STREAM, Found, Inputs, Nothing
 from resample.files.job import Job, Record, Transform, failed, output_size, run
@@ -130,7 +130,9 @@ class Plan:
         if sweeps and not is_remote(name):
             output.sweep(os.path.dirname(name) or os.curdir)
         if self.ledger:
-            if self.ledger.has(path, name, each.state):
+            with failing_as(f"{path}: cannot be read"):
+                state = each.state or (places.state(path) if is_remote(path) else None)
+            if self.ledger.has(path, name, state):
                 if not is_remote(name):
                     raise Skipped(f"{name}: done before")
                 # whoever would make it looks whether it is there
@@ -139,7 +141,7 @@ class Plan:
                 settings = settings._replace(on_exists="overwrite")
         output.check_target(name, path, settings)
         if self.ledger:
-            self.ledger.begin(path, name, each.state)
+            self.ledger.begin(path, name, state)
         return Job(path, name, file_format, self.transform, settings, self.threads, number)
 
     def _name(self, number: int, each: Found) -> str:
