@@ -288,6 +288,24 @@ def test_workers_that_die(monkeypatch: pytest.MonkeyPatch) -> None:
     ]  # fmt: skip
 
 
+class _Poisoned(Executor):
+    """Its workers die of one picture."""
+
+    def submit(self, fn: Any, /, *args: Any, **_: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        if any(job.path == "in/b.png" for job in args[0]):
+            future.set_exception(RuntimeError("a worker died"))
+        else:
+            future.set_result(fn(*args))
+        return future
+
+
+def test_what_kills_a_worker_fails_alone() -> None:
+    records = resample.resize_folder("in", "out", Scale(2), executor=_Poisoned())
+    assert [record.reason for record in records] == ["", "in/b.png: a worker died", ""]
+    assert sorted(path.name for path in Path("out").rglob("*.png")) == ["a.png", "c.png"]
+
+
 class _Odd:
     """A transform of the user's own that fails."""
 

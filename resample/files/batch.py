@@ -270,6 +270,11 @@ class Records:
         except Exception as error:
             # a worker that died, say
             records = _all_failed(task, error)
+            if len(task) > 1 and not self.stopped.is_set():
+                # one picture may have killed it: each is tried alone
+                records = []
+                for job in task:
+                    self._submit([job])
         # not before, as an interruption here would lose them
         self.waiting.pop(future, None)
         if is_noted:
