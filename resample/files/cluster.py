@@ -86,7 +86,11 @@ def _client(distributed: Any, scheduler: str) -> Iterator[Any]:
         with _failing(scheduler):
             if name == "local":
                 cluster = distributed.LocalCluster(
-                    n_workers=int(count), threads_per_worker=1, processes=True, dashboard_address=None
+                    n_workers=int(count),
+                    threads_per_worker=1,
+                    processes=True,
+                    dashboard_address=None,
+                    silence_logs=logging.CRITICAL,
                 )
                 closing.callback(cluster.close, timeout=_PATIENCE)
                 options["address"] = cluster

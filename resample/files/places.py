@@ -251,7 +251,6 @@ def matching(pattern: str, folder: str) -> list[Listed]:
     """Return the files that a pattern with * ? or [ matches, in order, by their paths in the folder it begins with."""
     files, name = _found(pattern)
     root = _found(folder)[1].rstrip("/")
-    files.invalidate_cache()
     found = sorted(_patiently(files.glob, name, detail=True).items())
     return [Listed(path[len(root) + 1 :], _state(entry)) for path, entry in found if entry["type"] != "directory"]
 
@@ -263,7 +262,6 @@ def state(path: str) -> list[Any] | None:
         Failure, OSError or what else the store raises: it cannot be looked at.
     """
     files, name = _found(path)
-    files.invalidate_cache()
     return _state(_patiently(files.info, name))
 
 
