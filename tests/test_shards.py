@@ -15,7 +15,10 @@ from PIL import Image
 from resample_cli import main
 
 import resample
-from resample.files import places
+from resample.files import Settings, places
+from resample.files.batch import run_all
+from resample.files.job import Job
+from resample.transforms import Scale
 
 Member = tuple[str, bytes]
 
@@ -176,6 +179,19 @@ def test_a_picture_that_fails_is_left_out(call: Any) -> None:
         ("one.tar/bad.jpg", "failed", 1), ("one.tar/empty.png", "failed", 1), ("one.tar", "done", 1),
     ]  # fmt: skip
     assert found[2]["pictures"] == 2
+
+
+def test_records_from_a_worker_in_another_folder(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(Path("one.tar"), [*sample(1), ("bad.jpg", b"junk")])
+    job = Job("one.tar", "two.tar", None, Scale(2), Settings(on_exists="overwrite"), 1, 1)
+    here, version = Path.cwd(), resample.__version__
+    expected = run_all([job, job._replace(path="none.tar")], version, str(here))
+    (here / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    found = run_all([job, job._replace(path="none.tar")], version, str(here))
+    assert [each._replace(seconds=0) for each in found] == [each._replace(seconds=0) for each in expected]
+    assert [each.path for each in found] == ["one.tar/bad.jpg", "one.tar", "none.tar"]
+    assert (here / "two.tar").exists()
 
 
 def test_two_members_with_one_name(call: Any) -> None:

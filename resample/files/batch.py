@@ -317,13 +317,20 @@ def _run(job: Job) -> list[Record]:
 
 
 def _run_from(folder: str, job: Job) -> list[Record]:
-    """Run a job whose paths are relative to another folder, and return records with the same paths."""
+    """Run a job whose paths are relative to another folder, and return the records that it would have there."""
     path, output = (each if is_remote(each) else os.path.join(folder, each) for each in (job.path, job.output))
-    records = _run(job._replace(path=path, output=output))
-    names = {path: job.path, output: job.output}
+
+    def named(text: str) -> str:
+        return text.replace(path, job.path).replace(output, job.output)
+
     return [
-        each._replace(path=names.get(each.path, each.path), output=each.output and names.get(each.output, each.output))
-        for each in records
+        each._replace(
+            path=named(each.path),
+            output=each.output and named(each.output),
+            reason=named(each.reason),
+            warnings=tuple(map(named, each.warnings)),
+        )
+        for each in _run(job._replace(path=path, output=output))
     ]
 
 
