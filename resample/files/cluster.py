@@ -61,9 +61,11 @@ def workers(scheduler: str, transform: Transform, addresses: Sequence[str], devi
             _check_versions(client)
             # one may be in another, as simplecache::s3://
             schemes = [path.partition("://")[0] for path in addresses if places.is_remote(path)]
-            plugin = Ready(transform, sorted({kind for scheme in schemes for kind in scheme.split("::")}), device)
-            closing.callback(_forget, client, plugin.name)
-            client.register_plugin(plugin)
+            kinds = sorted({kind for scheme in schemes for kind in scheme.split("::")})
+            # a scheduler may have several runs
+            name = f"{Ready.name}-{os.urandom(8).hex()}"
+            closing.callback(_forget, client, name)
+            client.register_plugin(Ready(transform, kinds, device), name=name)
             count = sum(client.nthreads().values())
         yield Workers(client.get_executor(pure=False, retries=2), count, partial(_check_alive, client, scheduler))
 

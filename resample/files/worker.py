@@ -25,9 +25,9 @@ class Ready(WorkerPlugin):  # type: ignore[misc]
         device: on which pictures are resampled, or None.
     """
 
+    name = "resample"
+
     def __init__(self, transform: Transform, kinds: Sequence[str], device: str | None) -> None:
-        # a scheduler may have several runs
-        self.name = f"resample-{os.urandom(8).hex()}"
         self.transform, self.kinds, self.device = transform, kinds, device
 
     def setup(self, worker: Any) -> None:
