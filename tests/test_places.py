@@ -203,6 +203,20 @@ def test_resume_sees_a_change_of_what_is_named(
     assert "30x20 -> " in again()
 
 
+@pytest.mark.parametrize(
+    ("entry", "state"),
+    [
+        ({"size": 3, "ETag": "x", "LastModified": 5}, [3, "x"]),
+        ({"size": 3, "modify": "20260101"}, [3, "20260101"]),
+        ({"size": 3, "Last-Modified": "Mon"}, [3, "Mon"]),
+        ({"size": 3}, [3, None]),
+        ({"size": None}, None),
+    ],
+)
+def test_what_changes_with_a_file(entry: dict[str, Any], state: Any) -> None:
+    assert places._state(entry) == state
+
+
 def test_one_input_to_one_output(store: Any, capsys: pytest.CaptureFixture[str]) -> None:
     call("memory://in/a.png", "-o", "memory://x.png", "--scale", 2, capsys=capsys)
     before = store.cat_file("/x.png")

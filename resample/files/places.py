@@ -44,6 +44,9 @@ _VERSIONS = (
     "mtime",
     "LastModified",
     "last_modified",
+    "modify",
+    "modificationTime",
+    "Last-Modified",
     "created",
 )
 
@@ -54,7 +57,7 @@ class Listed(NamedTuple):
     path: str
     """Within the folder, with /."""
     state: list[Any] | None
-    """What changes with its content: its size, and a digest or a time; None where the store tells neither."""
+    """What changes with its content: its size, and a digest or a time, each None where the store does not tell."""
 
 
 def is_remote(path: str) -> bool:
@@ -266,8 +269,8 @@ def state(path: str) -> list[Any] | None:
 
 
 def _state(entry: dict[str, Any]) -> list[Any] | None:
-    version = next((str(entry[key]) for key in _VERSIONS if entry.get(key)), None)
-    return [entry.get("size"), version] if version else None
+    size, version = entry.get("size"), next((str(entry[key]) for key in _VERSIONS if entry.get(key)), None)
+    return None if size is None and version is None else [size, version]
 
 
 def _found(path: str) -> tuple[Any, str]:
