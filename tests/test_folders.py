@@ -245,6 +245,16 @@ def test_resize_folder(tree: dict[str, Any]) -> None:
     assert resample.resize_folder("flat", "none", Scale(2), settings=Settings(max_pixels=10))[0].refused
 
 
+def test_the_current_folder_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given, gone = Path("in").absolute(), tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    records = resample.resize_folder(given, tmp_path / "out", Scale(2), jobs=2)
+    assert {record.status for record in records} == {"done"}
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.mark.parametrize("jobs", [1, 2, 8])
 def test_any_executor_makes_the_same(jobs: int) -> None:
     resample.resize_folder("in", "expected", Resize(max_size=25, mode="bicubic"), jobs=1)
@@ -276,6 +286,24 @@ def test_workers_that_die(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [record.reason for record in records] == [
         "in/a.png: no worker", "in/b.png: a worker died", "in/deep/c.png: a worker died",
     ]  # fmt: skip
+
+
+class _Poisoned(Executor):
+    """Its workers die of one picture."""
+
+    def submit(self, fn: Any, /, *args: Any, **_: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        if any(job.path == "in/b.png" for job in args[0]):
+            future.set_exception(RuntimeError("a worker died"))
+        else:
+            future.set_result(fn(*args))
+        return future
+
+
+def test_what_kills_a_worker_fails_alone() -> None:
+    records = resample.resize_folder("in", "out", Scale(2), executor=_Poisoned())
+    assert [record.reason for record in records] == ["", "in/b.png: a worker died", ""]
+    assert sorted(path.name for path in Path("out").rglob("*.png")) == ["a.png", "c.png"]
 
 
 class _Odd:

@@ -19,7 +19,8 @@ LAYERS = [
     ["resample.files.reading", "resample.files.writing", "resample.files.room"],
     ["resample.files.output"],
     ["resample.files.inputs"],
-    ["resample.files.formats", "resample.files.places"],
+    ["resample.files.formats"],
+    ["resample.files.places"],
     ["resample.files.failures", "resample.files.settings"],
     ["resample.nn", "resample.transforms"],
     ["resample.functional"],
@@ -87,6 +88,11 @@ except SystemExit:
     pass
 """
     assert not loaded_after(code) & {"numpy", "numba", "llvmlite", "PIL", "torch"}
+
+
+def test_pictures_do_not_wait_for_shards_and_stores() -> None:
+    code = "import resample_cli.main, resample_cli.batch"
+    assert not loaded_after(code) & {"tarfile", "tempfile", "hashlib", "fsspec", "distributed"}
 
 
 def imports_of(path: Path) -> set[str]:

@@ -17,7 +17,7 @@ from PIL import Image
 from resample_cli import main
 
 import resample
-from resample.files import Settings, places
+from resample.files import Settings, formats, inputs, places
 from resample.files.failures import Failure
 from resample.transforms import Scale
 
@@ -65,6 +65,10 @@ def names(files: Any, folder: str) -> list[str]:
         ("https://host/?k=secret -> az://key@place/out/", "https://host/?... -> az://place/out/"),
         ("s3://bucket/what?.jpg", "s3://bucket/what?.jpg"),
         ("simplecache::ftp://me:secret@host/a.jpg", "simplecache::ftp://host/a.jpg"),
+        ("https://host/it's a b.jpg?sig=secret 40x30", "https://host/it's a b.jpg?... 40x30"),
+        ("ftp://me:s'ecr\"et@host/a.jpg", "ftp://host/a.jpg"),
+        ("s3://a/b?c.jpg -> https://host/a b?secret", "s3://a/b?c.jpg -> https://host/a b?..."),
+        ("abfs://box@account.host/a.jpg?secret", "abfs://box@account.host/a.jpg?..."),
         ("what is a@b?c=d", "what is a@b?c=d"),
     ],
 )
@@ -116,6 +120,101 @@ def test_there_and_back(store: Any, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert (status, lines[0]) == (1, f"resample: error: {report}: cannot be written: File exists")
     assert call("memory://in/b.jpg", "--scale", 3, capsys=capsys)[0] == 0
     assert "b@3x.jpg" in names(store, "/in")
+
+
+def test_keys_stay_in_the_folder_of_outputs(store: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = [f"{tmp_path}/evil.png", "/b.png", "../../up.png", "deep//c.png", "deep/../../d.png"]
+    assert [inputs._inside(path) for path in given] == [
+        f"{tmp_path}/evil.png"[1:], "b.png", "up.png", "deep//c.png", "d.png",
+    ]  # fmt: skip
+
+    def listed(*_: Any) -> list[places.Listed]:
+        return [places.Listed("/a.png", None)]
+
+    store.pipe_file("/in//a.png", encoded(1))
+    for module, function, name in ((places, "listed", "memory://in/"), (places, "matching", "memory://in/*.png")):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, function, listed)
+            assert call(name, "-o", f"{tmp_path}/{function}/", "--scale", 2, capsys=capsys)[0] == 0
+        assert [path.name for path in (tmp_path / function).iterdir()] == ["a.png"]
+
+
+def test_a_file_here_may_have_colons(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("std::vector.png").write_bytes(encoded(0))
+    assert call("std::vector.png", "--scale", 2, capsys=capsys)[0] == 0
+    assert Path("std::vector@2x.png").exists()
+    assert [places.is_remote(path) for path in ("simplecache::s3://a/b", "zip://a::s3://b", "a::b", "./s3://a")] == [
+        True, True, False, False,
+    ]  # fmt: skip
+
+
+def test_a_signed_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(places, "read", lambda path: encoded(0) if path.endswith("?sig=secret") else b"")
+    monkeypatch.setattr(places, "state", lambda path: None)
+    monkeypatch.chdir(tmp_path)
+    address = "https://host/it's a.png?sig=secret"
+    assert call(address, "-o", "one.png", "--scale", 2, capsys=capsys)[0] == 0
+    Path("list").write_text(address)
+    more = ("--resume", "ledger", "--report", "report")
+    status, lines = call("@list", "-o", "new/", "--scale", 2, *more, capsys=capsys)
+    assert (status, lines[0]) == (0, "resample: https://host/it's a.png?... 40x30 -> new/it's a.png 80x60")
+    assert call("@list", "-o", "{stem}-{width}{ext}", "--scale", 2, capsys=capsys)[0] == 0
+    assert {path.name for path in tmp_path.rglob("*.png")} == {"one.png", "it's a.png", "it's a-80.png"}
+    assert not any("secret" in Path(name).read_text() for name in ("ledger", "report"))
+    assert formats.is_shard("https://host/a.tar?sig=secret")
+
+
+def test_names_that_are_no_patterns(store: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store.pipe_file("/in/x[1].png", encoded(4))
+    assert call("memory://in/x[1].png", "-o", f"{tmp_path}/", "--scale", 2, capsys=capsys)[0] == 0
+    assert (tmp_path / "x[1].png").exists()
+    status, lines = call("a-{5..1}.png", "memory://in/b.jpg", "-o", f"{tmp_path}/", "--scale", 2, capsys=capsys)
+    assert (status, "resample: error: a-{5..1}.png: matches nothing" in lines) == (1, True)
+
+
+def test_two_names_of_a_store(capsys: pytest.CaptureFixture[str]) -> None:
+    assert [places.plain(path) for path in ("s3a://a/s3a://b", "gcs://a", "s3://a", "s3ab://a", "file:///a")] == [
+        "s3://a/s3a://b", "gs://a", "s3://a", "s3ab://a", "/a",
+    ]  # fmt: skip
+    status, lines = call("s3://b/a.png", "-o", "s3a://b/a.png", "--scale", 2, "--overwrite", capsys=capsys)
+    assert (status, lines) == (
+        1, ["resample: error: s3://b/a.png: the output is the input, which is never overwritten"],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["memory://in/a.png", "memory://in/a*.png", "memory://in/"])
+@pytest.mark.parametrize("output", ["memory://out/", "out/"])
+def test_resume_sees_a_change_of_what_is_named(
+    name: str, output: str, store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+
+    def again() -> str:
+        _, lines = call(name, "-o", output, "--scale", 2, "--resume", "ledger", capsys=capsys)
+        return next(line for line in lines if "a.png" in line)
+
+    assert "40x30 -> " in again()
+    assert "skipped" in again()
+    store.pipe_file("/in/a.png", encoded(9, size=(30, 20)))
+    assert "30x20 -> " in again()
+
+
+@pytest.mark.parametrize(
+    ("entry", "state"),
+    [
+        ({"size": 3, "ETag": "x", "LastModified": 5}, [3, "x"]),
+        ({"size": 3, "modify": "20260101"}, [3, "20260101"]),
+        ({"size": 3, "Last-Modified": "Mon"}, [3, "Mon"]),
+        ({"size": 3}, [3, None]),
+        ({"size": None}, None),
+    ],
+)
+def test_what_changes_with_a_file(entry: dict[str, Any], state: Any) -> None:
+    assert places._state(entry) == state
 
 
 def test_one_input_to_one_output(store: Any, capsys: pytest.CaptureFixture[str]) -> None:

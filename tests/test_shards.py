@@ -15,7 +15,10 @@ from PIL import Image
 from resample_cli import main
 
 import resample
-from resample.files import places
+from resample.files import Settings, places
+from resample.files.batch import run_all
+from resample.files.job import Job
+from resample.transforms import Scale
 
 Member = tuple[str, bytes]
 
@@ -122,6 +125,47 @@ def test_folders_links_and_long_names_pass_through(call: Any) -> None:
                 assert image.size == (80, 60)
 
 
+@pytest.mark.parametrize("pax", [False, True])
+def test_members_with_holes_become_whole(pax: bool, call: Any) -> None:
+    """Of 4096 zeros, five bytes and 1000 zeros tar keeps the middle: GNU's old way, and that of pax."""
+    entry = tarfile.TarInfo("a.bin")
+    stored, real = b"hello", 5101
+    if pax:
+        stored = b"1\n4096\n5\n".ljust(512, b"\0") + stored
+        entry.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "a.bin"}
+        entry.pax_headers["GNU.sparse.realsize"] = str(real)
+    else:
+        entry.type = tarfile.GNUTYPE_SPARSE
+    entry.size = len(stored)
+    header = bytearray(entry.tobuf(tarfile.PAX_FORMAT if pax else tarfile.GNU_FORMAT))
+    if not pax:
+        header[386:410], header[483:495] = b"%011o\0%011o\0" % (4096, 5), b"%011o\0" % real
+        header[148:156] = b"%06o\0 " % (sum(header[:148]) + 8 * 32 + sum(header[156:]))
+    write(Path("label.tar"), [("a.cls", b"7"), ("a.png", encoded(1))])
+    Path("one.tar").write_bytes(
+        bytes(header) + stored.ljust(-(-len(stored) // 512) * 512, b"\0") + Path("label.tar").read_bytes()
+    )
+    content = bytes(4096) + b"hello" + bytes(1000)
+    assert read("one.tar")[0] == ("a.bin", content)
+    assert call("one.tar", "-o", "two.tar", "--scale", 2)[0] == 0
+    assert read("two.tar")[:2] == [("a.bin", content), ("a.cls", b"7")]
+
+
+def test_members_of_an_unknown_kind_pass_through(call: Any) -> None:
+    with tarfile.open("one.tar", "w") as shard:
+        for name, kind in (("a.jpg", b"D"), ("b.jpg", tarfile.LNKTYPE), ("c.txt", tarfile.REGTYPE)):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = kind, "a.jpg" if kind == tarfile.LNKTYPE else ""
+            entry.size = 0 if kind == tarfile.LNKTYPE else 700
+            shard.addfile(entry, io.BytesIO(b"x" * 700) if entry.size else None)
+    assert call("one.tar", "-o", "two.tar", "--scale", 2)[0] == 0
+    with tarfile.open("one.tar") as before, tarfile.open("two.tar") as after:
+        assert [(member.name, member.type, member.size) for member in after] == [
+            (member.name, member.type, member.size) for member in before
+        ]
+    assert Path("two.tar").read_bytes().count(b"x" * 700) == 2
+
+
 def test_a_picture_that_fails_is_left_out(call: Any) -> None:
     write(Path("one.tar"), [*sample(1), ("bad.jpg", b"junk"), ("bad.json", b"{}"), ("empty.png", b""), *sample(2)])
     status, lines = call("one.tar", "-o", "two.tar", "--scale", 2, "--report", "r.jsonl")
@@ -135,6 +179,19 @@ def test_a_picture_that_fails_is_left_out(call: Any) -> None:
         ("one.tar/bad.jpg", "failed", 1), ("one.tar/empty.png", "failed", 1), ("one.tar", "done", 1),
     ]  # fmt: skip
     assert found[2]["pictures"] == 2
+
+
+def test_records_from_a_worker_in_another_folder(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(Path("one.tar"), [*sample(1), ("bad.jpg", b"junk")])
+    job = Job("one.tar", "two.tar", None, Scale(2), Settings(on_exists="overwrite"), 1, 1)
+    here, version = Path.cwd(), resample.__version__
+    expected = run_all([job, job._replace(path="none.tar")], version, str(here))
+    (here / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    found = run_all([job, job._replace(path="none.tar")], version, str(here))
+    assert [each._replace(seconds=0) for each in found] == [each._replace(seconds=0) for each in expected]
+    assert [each.path for each in found] == ["one.tar/bad.jpg", "one.tar", "none.tar"]
+    assert (here / "two.tar").exists()
 
 
 def test_two_members_with_one_name(call: Any) -> None:

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -238,6 +237,8 @@ class _Uploaded:
     """A file at an address that is written here, and there when it is closed."""
 
     def __init__(self, path: str) -> None:
+        import tempfile
+
         self.path = path
         self.file = tempfile.NamedTemporaryFile(prefix="resample-")  # noqa: SIM115
 

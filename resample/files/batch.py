@@ -10,9 +10,9 @@ from itertools import chain
 from queue import SimpleQueue
 
 import resample
-from resample.files import formats, names, output, places, reading, room, shards
+from resample.files import formats, names, output, places, reading, room
 from resample.files.claims import Claims
-from resample.files.failures import Failure, Skipped, heard, listening
+from resample.files.failures import Failure, Skipped, failing_as, heard, listening
 from resample.files.formats import is_shard
 from resample.files.inputs import STREAM, Found, Inputs, Nothing
 from resample.files.job import Job, Record, Transform, failed, output_size, run
@@ -125,12 +125,14 @@ class Plan:
         else:
             name = self.claims.claim(self._name(number, each), path)
             if is_shard(path) != is_shard(name):
-                raise Failure(f"{path}: shards, and only these, are made to shards: the output {name} is none")
+                raise Failure(f"{path}: shards, and only these, are made to shards: the output would be {name}")
             file_format = self.file_format if is_shard(name) else formats.of(name)
         if sweeps and not is_remote(name):
             output.sweep(os.path.dirname(name) or os.curdir)
         if self.ledger:
-            if self.ledger.has(path, name, each.state):
+            with failing_as(f"{path}: cannot be read"):
+                state = each.state or (places.state(path) if is_remote(path) else None)
+            if self.ledger.has(path, name, state):
                 if not is_remote(name):
                     raise Skipped(f"{name}: done before")
                 # whoever would make it looks whether it is there
@@ -139,7 +141,7 @@ class Plan:
                 settings = settings._replace(on_exists="overwrite")
         output.check_target(name, path, settings)
         if self.ledger:
-            self.ledger.begin(path, name, each.state)
+            self.ledger.begin(path, name, state)
         return Job(path, name, file_format, self.transform, settings, self.threads, number)
 
     def _name(self, number: int, each: Found) -> str:
@@ -253,7 +255,7 @@ class Records:
     def _run(self, task: list[Job]) -> list[Record]:
         if self.stopped.is_set():
             raise CancelledError
-        return [self._noted(task[0], record) for record in run_all(task, _VERSION, os.getcwd())]
+        return [self._noted(task[0], record) for record in _run(task[0])]
 
     def _records(self, future: Future[list[Record]]) -> list[Record]:
         """Return the records of a task, when it has ended; none if it was not begun."""
@@ -268,6 +270,11 @@ class Records:
         except Exception as error:
             # a worker that died, say
             records = _all_failed(task, error)
+            if len(task) > 1 and not self.stopped.is_set():
+                # one picture may have killed it: each is tried alone
+                records = []
+                for job in task:
+                    self._submit([job])
         # not before, as an interruption here would lose them
         self.waiting.pop(future, None)
         if is_noted:
@@ -302,17 +309,28 @@ def run_all(task: list[Job], version: str, folder: str) -> list[Record]:
 
 
 def _run(job: Job) -> list[Record]:
-    return shards.run(job) if is_shard(job.path) else [run(job)]
+    if not is_shard(job.path):
+        return [run(job)]
+    from resample.files import shards  # not at the top, where every run would wait for what reads tar files
+
+    return shards.run(job)
 
 
 def _run_from(folder: str, job: Job) -> list[Record]:
-    """Run a job whose paths are relative to another folder, and return records with the same paths."""
+    """Run a job whose paths are relative to another folder, and return the records that it would have there."""
     path, output = (each if is_remote(each) else os.path.join(folder, each) for each in (job.path, job.output))
-    records = _run(job._replace(path=path, output=output))
-    names = {path: job.path, output: job.output}
+
+    def named(text: str) -> str:
+        return text.replace(path, job.path).replace(output, job.output)
+
     return [
-        each._replace(path=names.get(each.path, each.path), output=each.output and names.get(each.output, each.output))
-        for each in records
+        each._replace(
+            path=named(each.path),
+            output=each.output and named(each.output),
+            reason=named(each.reason),
+            warnings=tuple(map(named, each.warnings)),
+        )
+        for each in _run(job._replace(path=path, output=output))
     ]
 
 

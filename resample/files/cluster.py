@@ -59,8 +59,13 @@ def workers(scheduler: str, transform: Transform, addresses: Sequence[str], devi
         with _failing(scheduler):
             client.wait_for_workers(1, timeout=_PATIENCE)
             _check_versions(client)
-            kinds = sorted({path.partition("://")[0] for path in addresses if places.is_remote(path)})
-            client.register_plugin(Ready(transform, kinds, device))
+            # one may be in another, as simplecache::s3://
+            schemes = [path.partition("://")[0] for path in addresses if places.is_remote(path)]
+            kinds = sorted({kind for scheme in schemes for kind in scheme.split("::")})
+            # a scheduler may have several runs
+            name = f"{Ready.name}-{os.urandom(8).hex()}"
+            closing.callback(_forget, client, name)
+            client.register_plugin(Ready(transform, kinds, device), name=name)
             count = sum(client.nthreads().values())
         yield Workers(client.get_executor(pure=False, retries=2), count, partial(_check_alive, client, scheduler))
 
@@ -83,7 +88,11 @@ def _client(distributed: Any, scheduler: str) -> Iterator[Any]:
         with _failing(scheduler):
             if name == "local":
                 cluster = distributed.LocalCluster(
-                    n_workers=int(count), threads_per_worker=1, processes=True, dashboard_address=None
+                    n_workers=int(count),
+                    threads_per_worker=1,
+                    processes=True,
+                    dashboard_address=None,
+                    silence_logs=logging.CRITICAL,
                 )
                 closing.callback(cluster.close, timeout=_PATIENCE)
                 options["address"] = cluster
@@ -100,6 +109,13 @@ def _client(distributed: Any, scheduler: str) -> Iterator[Any]:
 def _check_alive(client: Any, scheduler: str) -> None:
     if client.status != "running":
         raise Failure(f"--scheduler {scheduler}: it has gone; the same command, with --resume, does what is left")
+
+
+def _forget(client: Any, plugin: str) -> None:
+    """Leave nothing to the scheduler, whose later workers may be those of others, without this package."""
+    with contextlib.suppress(Exception):
+        if client.status == "running":
+            client.unregister_worker_plugin(plugin)
 
 
 def _close(client: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from resample.files.failures import UsageError
+from resample.files.places import without_query
 
 EXTENSIONS = {
     ".jpg": "JPEG",
@@ -77,7 +78,7 @@ def extension(path: str) -> str:
 
 def is_shard(path: str) -> bool:
     """Return whether a path is that of a shard, a tar file with pictures."""
-    return extension(path) == SHARD
+    return extension(without_query(path)) == SHARD
 
 
 def of(path: str) -> str:

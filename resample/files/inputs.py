@@ -185,8 +185,11 @@ def _content(path: str) -> bytes:
 
 def _of_one(name: str, recursive: bool) -> Iterator[Found | Failure]:
     if _has_range(name):
+        each = None
         for each in _in_range(name):
             yield from _of_one(each, recursive)
+        if each is None:
+            yield Nothing(f"{name}: matches nothing")
     elif is_remote(name):
         try:
             yield from _in_store(name, recursive)
@@ -233,27 +236,38 @@ def _in_range(name: str) -> Iterator[str]:
 
 def _in_store(name: str, recursive: bool) -> Iterator[Found | Failure]:
     """Give the pictures of an address: of a folder, of a pattern, or the one file that it is."""
-    if glob.has_magic(name):
+    if _is_pattern(name):
         base = os.path.dirname(_before_pattern(name))
-        matching = [*places.matching(name, base)]
-        yield from (Found(f"{base}/{path}", path) for path in matching)
+        matching = places.matching(name, base)
+        yield from (Found(f"{base}/{path}", _inside(path), state) for path, state in matching)
         if not matching:
-            yield Nothing(f"{name}: matches nothing")
+            # no pattern perhaps, but the name of an object with [ in it
+            yield _named_alone(name) if places.is_file(name) else Nothing(f"{name}: matches nothing")
     elif not _is_folder(name):
-        yield Found(name, os.path.basename(name))
+        yield _named_alone(name)
     else:
         has_pictures, root = False, name.rstrip("/")
         for each in places.listed(name, recursive):
             is_hidden = any(part.startswith(".") for part in each.path.split("/"))
             if extension(each.path) in EXTENSIONS and not is_hidden:
                 has_pictures = True
-                yield Found(f"{root}/{each.path}", each.path, each.state)
+                yield Found(f"{root}/{each.path}", _inside(each.path), each.state)
         if has_pictures:
             return
         if not name.endswith("/") and places.is_file(name):
-            yield Found(name, os.path.basename(name))
+            yield _named_alone(name)
         else:
             yield Nothing(f"{name}: has no pictures{'' if recursive else ', but perhaps in its folders: -r'}")
+
+
+def _inside(path: str) -> str:
+    """Return a path that stays in its folder: the key of an object may begin with / or have .. in it."""
+    parts = path.replace(os.sep, "/").split("/")
+    return parts[-1] if os.pardir in parts else path.lstrip("/")
+
+
+def _named_alone(address: str) -> Found:
+    return Found(address, os.path.basename(places.without_query(address)))
 
 
 def _in_folder(folder: str, recursive: bool) -> Iterator[Found | Failure]:
@@ -280,12 +294,15 @@ def _is_list(name: str) -> bool:
 
 
 def _is_pattern(name: str) -> bool:
-    return _has_range(name) or (glob.has_magic(name) and (is_remote(name) or not os.path.lexists(name)))
+    if is_remote(name):
+        return _has_range(name) or glob.has_magic(places.without_query(name))
+    return _has_range(name) or (glob.has_magic(name) and not os.path.lexists(name))
 
 
 def _is_folder(name: str) -> bool:
     """Return whether a name is that of a folder. That of one in a store ends in / or has no extension."""
     if is_remote(name):
+        name = places.without_query(name)
         return name.endswith("/") or "." not in os.path.basename(name)
     return os.path.isdir(name)
 

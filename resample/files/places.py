@@ -15,13 +15,16 @@ from resample.files.failures import Failure, reason
 
 Answer = TypeVar("Answer")
 
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(?:://|::)")
+# also one in another, as simplecache::s3://bucket/car.jpg; without // a file here may have the name, as std::vector.png
+_ADDRESS = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*::)*[A-Za-z][A-Za-z0-9+.-]*://")
 _LOCAL = re.compile(r"(?:file|local)://(?=/)")
+_ALIAS = re.compile(r"(s3)a(?=://)|(g)c(s)(?=://)")
 
 # The host of an address may have a name and a password before it, and a signature may be its query. The keys of objects
-# have no queries, but perhaps a ?.
-_IN_TEXT = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)(?:[^\s/'\"]*@)?([^\s'\"?]*)(\?[^\s'\"]*)?")
-_OF_KEYS = ("s3", "s3a", "gs", "gcs", "memory")
+# have no queries, but perhaps a ?. A path may have spaces and quotes, so a query is looked for up to the next address.
+_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*://"
+_IN_TEXT = re.compile(rf"({_SCHEME})([^\s/]*@)?([^?]*?)(\?[^\s'\"]*|(?={_SCHEME})|$)", re.DOTALL)
+_OF_KEYS = ("s3", "gs", "memory")
 
 # Stores where an object appears whole when its PUT ends. Elsewhere a file gets its name when it is whole.
 _OF_OBJECTS = (*_OF_KEYS, "az", "abfs", "abfss", "adl", "oci", "oss")
@@ -41,6 +44,9 @@ _VERSIONS = (
     "mtime",
     "LastModified",
     "last_modified",
+    "modify",
+    "modificationTime",
+    "Last-Modified",
     "created",
 )
 
@@ -51,7 +57,7 @@ class Listed(NamedTuple):
     path: str
     """Within the folder, with /."""
     state: list[Any] | None
-    """What changes with its content: its size, and a digest or a time; None where the store tells neither."""
+    """What changes with its content: its size, and a digest or a time, each None where the store does not tell."""
 
 
 def is_remote(path: str) -> bool:
@@ -60,16 +66,19 @@ def is_remote(path: str) -> bool:
 
 
 def plain(path: str) -> str:
-    """Return the path that file:///home/car.jpg means, and others as they are."""
-    return _LOCAL.sub("", path)
+    """Return the path that file:///home/car.jpg means, one name for each kind of store, and others as they are."""
+    path = _LOCAL.sub("", path, count=1) if _LOCAL.match(path) else path
+    return _ALIAS.sub(r"\1\2\3", path, count=1) if _ALIAS.match(path) else path
 
 
 def shown(text: str) -> str:
     """Return a text without what gives access to the addresses in it: names, passwords and queries."""
 
     def without(match: re.Match[str]) -> str:
-        scheme, place, query = match.groups()
-        return f"{scheme}{place}{_query(scheme, query or '', '...')}"
+        scheme, user, place, query = match.groups()
+        # abfs://container@account/ has no name of a user
+        user = user if user and scheme.startswith("abfs") and ":" not in user else ""
+        return f"{scheme}{user}{place}{_query(scheme, query, '...')}"
 
     return _IN_TEXT.sub(without, text) if "://" in text and ("@" in text or "?" in text) else text
 
@@ -89,6 +98,11 @@ def known_as(path: str) -> str:
 
 def _query(path: str, query: str, instead: str) -> str:
     return query if not query or _scheme(path) in _OF_KEYS else f"?{instead}"
+
+
+def without_query(path: str) -> str:
+    """Return an address without what follows its file's name, as the signature of https://host/car.jpg?sig=1 does."""
+    return path.partition("?")[0] if _scheme(path) in ("http", "https") else path
 
 
 def _scheme(path: str) -> str:
@@ -129,7 +143,7 @@ def write(path: str, content: bytes, *, new: bool) -> None:
         Failure, OSError or what else the store raises: it cannot be written.
     """
     files, name = _found(path)
-    if _scheme(path) in ("s3", "s3a"):
+    if _scheme(path) == "s3":
         _patiently(files.pipe_file, name, content, mode="create" if new else "overwrite")
         return
     if new and _patiently(files.exists, name):
@@ -179,7 +193,7 @@ def is_there(path: str) -> bool:
     if not is_remote(path):
         return os.path.lexists(path)
     files, name = _found(path)
-    if _scheme(path) not in ("s3", "s3a"):
+    if _scheme(path) != "s3":
         return bool(_patiently(files.exists, name))
     # fsspec would list the bucket besides, to find a folder of this name
     bucket, key, _ = files.split_path(name)
@@ -205,7 +219,7 @@ def listed(path: str, recursive: bool) -> Iterator[Listed]:
         Failure, OSError or what else the store raises: it cannot be listed.
     """
     files, root = _found(path)
-    if _scheme(path) in ("s3", "s3a"):
+    if _scheme(path) == "s3":
         yield from _pages_of_s3(files, root, recursive)
         return
     root, waiting = root.rstrip("/"), [root.rstrip("/")]
@@ -216,8 +230,7 @@ def listed(path: str, recursive: bool) -> Iterator[Listed]:
         for entry in entries:
             name = entry["name"].rstrip("/")
             if entry["type"] != "directory":
-                version = next((str(entry[key]) for key in _VERSIONS if entry.get(key)), None)
-                yield Listed(name[len(root) :].lstrip("/"), [entry.get("size"), version] if version else None)
+                yield Listed(name[len(root) :].lstrip("/"), _state(entry))
         below = [entry["name"].rstrip("/") for entry in entries if entry["type"] == "directory"]
         waiting += reversed([name for name in below if recursive and name != folder])
 
@@ -237,12 +250,27 @@ def _pages_of_s3(files: Any, root: str, recursive: bool) -> Iterator[Listed]:
         asked["ContinuationToken"] = page["NextContinuationToken"]
 
 
-def matching(pattern: str, folder: str) -> list[str]:
+def matching(pattern: str, folder: str) -> list[Listed]:
     """Return the files that a pattern with * ? or [ matches, in order, by their paths in the folder it begins with."""
     files, name = _found(pattern)
     root = _found(folder)[1].rstrip("/")
-    found = _patiently(files.glob, name, detail=True)
-    return sorted(path[len(root) + 1 :] for path, entry in found.items() if entry["type"] != "directory")
+    found = sorted(_patiently(files.glob, name, detail=True).items())
+    return [Listed(path[len(root) + 1 :], _state(entry)) for path, entry in found if entry["type"] != "directory"]
+
+
+def state(path: str) -> list[Any] | None:
+    """Return of a file at an address what `Listed` has of those in a folder.
+
+    Raises:
+        Failure, OSError or what else the store raises: it cannot be looked at.
+    """
+    files, name = _found(path)
+    return _state(_patiently(files.info, name))
+
+
+def _state(entry: dict[str, Any]) -> list[Any] | None:
+    size, version = entry.get("size"), next((str(entry[key]) for key in _VERSIONS if entry.get(key)), None)
+    return None if size is None and version is None else [size, version]
 
 
 def _found(path: str) -> tuple[Any, str]:

@@ -76,8 +76,12 @@ def _copied(job: Job, source: IO[bytes], target: IO[bytes], failures: list[Recor
         tarfile.open(fileobj=target, mode="w:", format=tarfile.PAX_FORMAT) as made,
     ):
         for member in shard:
-            content = shard.extractfile(member) if member.isreg() else None
-            if content is None or not _is_picture(member.name):
+            # of a kind that tarfile does not know, too, but not what a link names
+            content = None if member.issym() or member.islnk() else shard.extractfile(member)
+            if member.issparse():
+                # its holes are written, as those who read shards do not expect any
+                member.type, member.sparse, member.pax_headers = tarfile.REGTYPE, None, _headers(member)
+            if content is None or not member.isreg() or not _is_picture(member.name):
                 made.addfile(member, content)
                 continue
             data = content.read()
@@ -92,8 +96,7 @@ def _copied(job: Job, source: IO[bytes], target: IO[bytes], failures: list[Recor
             encoded = io.BytesIO()
             record = attempted(picture, partial(_encoded, picture, data, encoded))
             if record.status == "done":
-                member.name, member.size = name, len(encoded.getvalue())
-                member.pax_headers = {key: text for key, text in member.pax_headers.items() if key not in _OWN}
+                member.name, member.size, member.pax_headers = name, len(encoded.getvalue()), _headers(member)
                 encoded.seek(0)
                 made.addfile(member, encoded)
                 count += 1
@@ -117,8 +120,12 @@ def _failing(job: Job) -> Iterator[None]:
         raise Failure(f"{job.output}: cannot be made of {job.path}: {reason(error)}") from error
 
 
-# what an extended header says of a member besides its time and owner, which are other things now
-_OWN = ("path", "size")
+def _headers(member: tarfile.TarInfo) -> dict[str, str]:
+    """Return what an extended header says of a member but its name, size and holes, which are other things now."""
+    own = ("path", "size")
+    return {
+        key: text for key, text in member.pax_headers.items() if key not in own and not key.startswith("GNU.sparse.")
+    }
 
 
 def _is_picture(name: str) -> bool:

@@ -171,6 +171,16 @@ def test_what_workers_lack(site: Site) -> None:
     assert "cuda" in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (site.folder / "out").exists()
+    # one address in another
+    name = f"simplecache::file://{site.folder}/in/0/000.png"
+    done = site.command(name, "-o", "out/", "--scale", 2, "--scheduler", address)
+    assert (done.returncode, len(contents(site.folder / "out"))) == (0, 1), done.stderr
+    # what is left to a scheduler would be asked of all workers that come later, whosever they are
+    from distributed import Client
+
+    with Client(address) as client:
+        plugins = client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.worker_plugins))
+    assert not [plugin for plugin in plugins if "resample" in plugin]
 
 
 def test_workers_keep_kernels_on_their_node(site: Site, tmp_path: Path) -> None:
