@@ -14,18 +14,19 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from resample import convolution_gpu, threads
+from resample import convolution_gpu
 from resample.arguments import Ints, check_addressable, integer, per_axis
 from resample.arrays import Array
 from resample.convolution_shape import DType, Shape, Steps, Triple, precise_type, shape_of
 from resample.devices import DeviceArray, borrowed
 from resample.kernels import entry
-from resample.kernels.sizes import VECTOR
+from resample.kernels.sizes import VECTOR, whole_vectors
+from resample.team import in_bands
 
 DTYPES = ("float16", "float32", "float64", "int64")
 
@@ -383,14 +384,13 @@ def _correlate(result: Array, samples: Array, weights: Array, bias: Array, shape
     tables = (phases.first, phases.offset, phases.place, phases.steps, length, out, phases.start, stride)
     numbers = (images, groups, shape.in_channels, shape.out_channels, weights.shape[-1], rows, columns, pitch)
 
-    def work(low: int, high: int) -> None:
-        scratch = np.empty((phases.place.size + 2) * channels, value)
-        totals = np.empty(math.prod(shape.stride) * channels * pitch, value)
-        arrays = (result, padded, weights, bias, scratch, totals, *tables)
-        kernel(*map(entry.address, arrays), *numbers, low, high)
-
+    arguments = [*map(entry.address, (result, padded, weights, bias)), 0, 0, *map(entry.address, tables), *numbers]
+    scratch = {
+        4: whole_vectors((phases.place.size + 2) * channels * result.itemsize),
+        5: whole_vectors(math.prod(shape.stride) * channels * pitch * result.itemsize),
+    }
     cost = result.size * max(1, phases.place.size // math.prod(shape.stride) // 16)
-    threads.in_bands(work, items, cost, (result, padded, weights, bias, tables))
+    in_bands(kernel, arguments, items, cost, scratch)
 
 
 PRODUCTS = 1 << 20  # bytes of products at a time, which stay in L2; at least one image and output channel
@@ -417,8 +417,8 @@ def _gather(result: Array, samples: Array, weights: Array, bias: Array, shape: S
         with np.errstate(over="ignore", invalid="ignore"):  # torch does not warn either
             np.matmul(factor.reshape(shape.in_channels, -1).T, some.reshape(shape.in_channels, -1), out=products)
         arrays = (target, products, bias[group * out_channels + channel :], *tables)
-        work = partial(kernel, *map(entry.address, arrays), *target.shape[:2], result.strides[0] // result.itemsize)
-        threads.in_bands(work, math.prod(target.shape[:4]), target.size * weights.shape[-1], arrays)
+        arguments = [*map(entry.address, arrays), *target.shape[:2], result.strides[0] // result.itemsize]
+        in_bands(kernel, arguments, math.prod(target.shape[:4]), target.size * weights.shape[-1])
 
 
 def _tables(*triples: Triple) -> tuple[Array, ...]:
