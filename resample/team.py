@@ -9,6 +9,7 @@ import _thread
 import ctypes
 import os
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -22,8 +23,9 @@ from resample.threads import get_num_threads, usable_cpus
 if TYPE_CHECKING:
     from resample.kernels.store import Kernel
 
-BANDS = 2  # a thread, so that one that comes late leaves some to the others
-GRAIN = 1 << 17  # values a thread, below which waking it costs more than it does
+# values a thread, below which it costs more to share them with one that looks for work, or with one that sleeps
+GRAIN, WAKING_GRAIN = 1 << 15, 1 << 18
+SOON = 5e-5  # seconds after a call: one that follows within them is taken for one of many, for which waking pays
 TURNS = 2048  # of looking for work before sleeping: 20 to 150 microseconds
 
 _NONE: Mapping[int, int] = MappingProxyType({})
@@ -64,8 +66,9 @@ def in_bands(
     team = _with_helpers(threads - 1)
     # whoever looks for work on a processor that others need keeps them from theirs
     turns = TURNS if threads <= usable_cpus() else 0
-    bands = min(length, threads * BANDS)
-    team.share(team.board, turns, kernel.address, first, len(values), pitch // 8, threads, bands, length)
+    wake = cost >= threads * WAKING_GRAIN or time.perf_counter() < team.ended + SOON
+    team.share(team.board, turns, wake, kernel.address, first, len(values), pitch // 8, threads, length)
+    team.ended = time.perf_counter()
 
 
 class _Team:
@@ -80,6 +83,7 @@ class _Team:
         self.words[board.LOCK], self.words[board.UNLOCK] = _python("acquire_lock"), _python("release_lock")
         for job in range(board.JOBS):
             self.words[board.LINE + job * board.JOB + board.PLACE] = _locked()
+        self.ended = 0.0
 
     def start(self, count: int) -> None:
         """Start helpers until there are `count`."""

@@ -88,6 +88,13 @@ def run(work: Callable[[int, int], None], length: int = 100, cost: int = 1 << 60
     team.in_bands(Recording(work), [], length, cost)  # type: ignore[arg-type]
 
 
+def until_all_sleep() -> None:
+    words = team._team.words  # type: ignore[union-attr]
+    helpers = words[board.FIRST_HELPER + board.STATE :: board.LINE][: words[board.COUNT]]
+    while not (helpers == board.ASLEEP).all():
+        time.sleep(0.001)
+
+
 @pytest.mark.parametrize(("threads", "length"), [(2, 100), (4, 97), (4, 3), (300, 1000)])
 def test_large_calls_are_split_and_small_are_not(threads: int, length: int, monkeypatch: pytest.MonkeyPatch) -> None:
     from resample import threads as counts
@@ -109,19 +116,15 @@ def test_threads_work_side_by_side(threads: int, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(counts, "_count", threads)
     for _ in range(5):
-        all_there = threading.Barrier(threads)
-        inside = threading.local()
+        inside: set[int] = set()
 
-        def work(low: int, high: int, there: threading.Barrier = all_there, own: Any = inside) -> None:
-            if not hasattr(own, "came"):
-                own.came = there.wait(60)
+        def work(low: int, high: int, there: set[int] = inside) -> None:
+            there.add(threading.get_ident())
+            while len(there) < threads:
+                time.sleep(0.001)
 
         run(work)
-        assert not all_there.broken
-        words = team._team.words  # type: ignore[union-attr]
-        helpers = words[board.FIRST_HELPER + board.STATE :: board.LINE][: words[board.COUNT]]
-        while not (helpers == board.ASLEEP).all():
-            time.sleep(0.001)
+        until_all_sleep()
 
 
 def test_a_call_ends_when_all_its_bands_have(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,6 +168,26 @@ def test_more_callers_than_the_board_has_jobs(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(counts, "_count", 2)
     with ThreadPoolExecutor(callers) as pool:
         assert list(pool.map(call, range(callers))) == [100] * callers
+
+
+def test_small_calls_leave_sleepers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from resample import threads as counts
+
+    def work(low: int, high: int) -> None:
+        bands.append((low, high))
+
+    monkeypatch.setattr(counts, "_count", 2)
+    monkeypatch.setattr(team, "SOON", 0)
+    bands: list[tuple[int, int]] = []
+    run(work)
+    assert len(bands) > 1
+    until_all_sleep()
+    bands.clear()
+    run(work, cost=2 * team.WAKING_GRAIN - 1)
+    assert bands == [(0, 100)]
+    monkeypatch.setattr(team, "SOON", 3600)
+    run(work, cost=2 * team.WAKING_GRAIN - 1)
+    assert len(bands) > 2
 
 
 def test_too_little_memory_for_threads(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,7 @@ from resample.kernels.board import (
     OFFERS,
     PITCH,
     PLACE,
+    SHARE,
     STATE,
     TAKEN,
     THREADS,
@@ -41,14 +42,17 @@ from resample.kernels.board import (
 from resample.kernels.simd import add, after, call, change, numbers, pause, seen, show
 
 
-def share(board, turns, function, arguments, words, pitch, threads, bands, length):
-    """Call `function` on `bands` bands of `range(length)` in up to `threads` threads, and return when all have ended.
+def share(board, turns, wake, function, arguments, words, pitch, threads, length):
+    """Call `function` on bands of `range(length)` in up to `threads` threads, and return when all have ended.
 
-    Who waits looks for work for `turns` turns before it sleeps. At `arguments` are those of each thread, `words` int64
-    of which the last two are to be low and high, `pitch` apart.
+    Whoever waits looks for `turns` turns before it sleeps. `wake` is whether to wake helpers that sleep, if too few
+    look; else only those come that do. At `arguments` are those of each thread, `words` int64 of which the last two are
+    to be low and high, `pitch` apart.
     """
+    if not wake:
+        threads = 1 + _looking(board, threads - 1, False)
     job = after(board, LINE)
-    k = 0
+    k = 0 if threads > 1 else JOBS
     while k < JOBS and not change(job, TAKEN, 0, 1):
         job = after(job, JOB)
         k += 1
@@ -58,12 +62,13 @@ def share(board, turns, function, arguments, words, pitch, threads, bands, lengt
         call(function, arguments, 0)
         return
     job[FUNCTION], job[ARGUMENTS], job[WORDS], job[PITCH] = function, arguments, words, pitch
-    job[THREADS], job[BANDS], job[LENGTH] = threads, bands, length
+    job[THREADS], job[BANDS], job[LENGTH] = threads, min(length, threads * SHARE), length
     job[NEXT_BAND], job[NEXT_THREAD] = 0, 1
     show(board, TURNS, turns)
     show(job, OFFERED, 1)
     add(board, OFFERS, 1)
-    _wake_helpers(board, threads - 1)
+    if wake:
+        _looking(board, threads - 1, True)
     _take_bands(job, 0)
     show(job, OFFERED, 0)
     turn, inside = 0, seen(job, INSIDE)
@@ -142,9 +147,11 @@ def _wake(board, sleeper):
 
 
 @register_jitable
-def _wake_helpers(board, wanted):
-    """Wake so many helpers, less those that look at the board."""
+def _looking(board, wanted, wake):
+    """Return how many helpers look, up to `wanted`, or have been woken to do so."""
+    found = 0
     for k in range(seen(board, COUNT)):
         helper = after(board, FIRST_HELPER + k * LINE)
-        if wanted > 0 and (_wake(board, helper) or seen(helper, STATE) == AWAKE):
-            wanted -= 1
+        if found < wanted and (seen(helper, STATE) == AWAKE or (wake and _wake(board, helper))):
+            found += 1
+    return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 LINE = 8  # numbers in a line of a processor's cache, which one thread writes at a time
 JOBS = 8  # calls that find helpers at a time; others are done by their callers
 HELPERS = 255
+SHARE = 2  # bands a thread, so that one that comes late leaves some to the others
 
 # of all: how often a job was offered, how many helpers there are, for how many turns who waits looks before it sleeps,
 # and where the functions are that lock and unlock
