@@ -369,8 +369,8 @@ def _correlate(result: Array, samples: Array, weights: Array, bias: Array, shape
 
     planes, height, columns = (int(steps) for steps in phases.steps)
     tall = (images - 1) * h + height
-    rows = max(1, min(tall, CHUNK // w))
-    columns = min(columns, CHUNK)
+    rows = _even(tall, max(1, CHUNK // w))
+    columns = _even(columns, CHUNK)
     pitch = -(-((rows - 1) * w + columns) // tile) * tile
     blocks = groups * -(-shape.out_channels // channels)
     items = blocks * planes * -(-tall // rows) * -(-int(phases.steps[2]) // columns)
@@ -390,6 +390,11 @@ def _correlate(result: Array, samples: Array, weights: Array, bias: Array, shape
     }
     cost = result.size * max(1, phases.place.size // math.prod(shape.stride) // 16)
     in_bands(kernel, arguments, items, cost, scratch)
+
+
+def _even(count: int, most: int) -> int:
+    """Return the size of chunks of at most `most` that `count` is cut into, as few and as even as can be."""
+    return -(-count // -(-count // most))
 
 
 PRODUCTS = 1 << 20  # bytes of products at a time, which stay in L2; at least one image and output channel
