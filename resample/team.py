@@ -63,11 +63,12 @@ def in_bands(
             kernel(*values)
             return
         kernel.pack_into(memory, place - begin, *values)  # type: ignore[arg-type]
-    team = _with_helpers(threads - 1)
+    soon = _team is not None and time.perf_counter() < _team.ended + SOON
+    woken = threads if soon else max(1, min(threads, cost // WAKING_GRAIN))
+    team = _with_helpers(woken - 1)
     # whoever looks for work on a processor that others need keeps them from theirs
     turns = TURNS if threads <= usable_cpus() else 0
-    wake = cost >= threads * WAKING_GRAIN or time.perf_counter() < team.ended + SOON
-    team.share(team.board, turns, wake, kernel.address, first, len(values), pitch // 8, threads, length)
+    team.share(team.board, turns, woken, kernel.address, first, len(values), pitch // 8, threads, length)
     team.ended = time.perf_counter()
 
 

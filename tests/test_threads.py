@@ -103,6 +103,7 @@ def test_large_calls_are_split_and_small_are_not(threads: int, length: int, monk
     monkeypatch.setattr(counts, "_count", threads)
     run(lambda low, high: bands.append((low, high)), length)
     assert len(bands) > 1
+    assert len({low for low, _ in bands}) == min(length, board.SHARE * min(threads, board.HELPERS + 1))
     assert [place for low, high in sorted(bands) for place in range(low, high)] == list(range(length))
     bands.clear()
     run(lambda low, high: bands.append((low, high)), length, 2 * team.GRAIN - 1)

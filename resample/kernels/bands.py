@@ -42,15 +42,15 @@ from resample.kernels.board import (
 from resample.kernels.simd import add, after, call, change, numbers, pause, seen, show
 
 
-def share(board, turns, wake, function, arguments, words, pitch, threads, length):
+def share(board, turns, woken, function, arguments, words, pitch, threads, length):
     """Call `function` on bands of `range(length)` in up to `threads` threads, and return when all have ended.
 
-    Whoever waits looks for `turns` turns before it sleeps. `wake` is whether to wake helpers that sleep, if too few
-    look; else only those come that do. At `arguments` are those of each thread, `words` int64 of which the last two are
-    to be low and high, `pitch` apart.
+    Whoever waits looks for `turns` turns before it sleeps. Helpers that sleep are woken if it takes them to be `woken`
+    threads, the caller among them; more than these share the call only if they look already. At `arguments` are those
+    of each thread, `words` int64 of which the last two are to be low and high, `pitch` apart.
     """
-    if not wake:
-        threads = 1 + _looking(board, threads - 1, False)
+    looking = _looking(board, threads - 1, False)
+    threads = max(woken, 1 + looking)
     job = after(board, LINE)
     k = 0 if threads > 1 else JOBS
     while k < JOBS and not change(job, TAKEN, 0, 1):
@@ -67,8 +67,8 @@ def share(board, turns, wake, function, arguments, words, pitch, threads, length
     show(board, TURNS, turns)
     show(job, OFFERED, 1)
     add(board, OFFERS, 1)
-    if wake:
-        _looking(board, threads - 1, True)
+    if looking < woken - 1:
+        _looking(board, woken - 1, True)
     _take_bands(job, 0)
     show(job, OFFERED, 0)
     turn, inside = 0, seen(job, INSIDE)
