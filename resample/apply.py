@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import numpy as np
 
-from resample import threads
 from resample.arrays import Array
 from resample.kernels import cpu
 from resample.kernels.cpu import Pass
 from resample.kernels.entry import address
 from resample.taps import Taps
+from resample.team import in_bands
 
 
 def apply(src: Array, tables: Mapping[int, Taps], out: Array | None = None) -> Array:
@@ -30,7 +30,8 @@ def apply(src: Array, tables: Mapping[int, Taps], out: Array | None = None) -> A
     for step in passes:
         dst = out if out is not None and step is passes[-1] else np.empty(step.shape, src.dtype)
         if dst.size:
-            threads.in_bands(partial(step.band, address(dst), address(src)), step.length, step.cost, (dst, src))
+            arguments = (address(dst), address(src), *step.arguments)
+            in_bands(step.kernel, arguments, step.length, step.cost, step.scratch)
         src = dst
     return src
 

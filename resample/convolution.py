@@ -14,18 +14,19 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from resample import convolution_gpu, threads
+from resample import convolution_gpu
 from resample.arguments import Ints, check_addressable, integer, per_axis
 from resample.arrays import Array
 from resample.convolution_shape import DType, Shape, Steps, Triple, precise_type, shape_of
 from resample.devices import DeviceArray, borrowed
 from resample.kernels import entry
-from resample.kernels.sizes import VECTOR
+from resample.kernels.sizes import VECTOR, whole_vectors
+from resample.team import in_bands
 
 DTYPES = ("float16", "float32", "float64", "int64")
 
@@ -273,13 +274,13 @@ def convolved(
 def _phases_are_quicker(shape: Shape, images: int) -> bool:
     """Return whether sums by phases take less time than products do.
 
-    Phases compute outputs beyond the edges of small images too, and read the weights twice. A product of the other way
+    Phases compute outputs between the rows of small images too, and read the weights twice. A product of the other way
     takes the time of 1.4 multiply-adds for each input channel and 100 for what comes after: a mean of processors with
     AVX-512, of which those that do it in two halves take 1.1 and the others 2.4.
     """
     if math.prod(shape.kernel) < math.prod(shape.stride):
         return False  # most phases are empty
-    q = [(out - 1 + p) // s - p // s + 1 for out, s, p in zip(shape.out, shape.stride, shape.padding, strict=True)]
+    q = [-(-out // s) for out, s in zip(shape.out, shape.stride, strict=True)]
     positions = images * math.prod(shape.size)
     return (images * math.prod(q) + 64) * shape.in_channels < positions * (1.4 * shape.in_channels + 100)
 
@@ -307,7 +308,6 @@ class Phases(NamedTuple):
     tail: int
     """How many zeros are read after the last plane."""
     steps: Array
-    start: Array
     first: Array
     offset: Array
     place: Array
@@ -316,7 +316,7 @@ class Phases(NamedTuple):
 @lru_cache(maxsize=32)
 def plan(shape: Shape, images: int) -> Phases:
     """Return the tables of all phases; terms are sorted by phase, input channel and tap."""
-    before, after, steps, start, taps = zip(*map(_axis_phases, *shape[:6]), strict=True)
+    before, after, steps, taps = zip(*map(_axis_phases, *shape[:6]), strict=True)
     # the zeros after a row are those before the next, and after an image likewise
     _, h, w = (max(n + max(b, a), q) for n, b, a, q in zip(shape.size, before, after, steps, strict=True))
     d = before[0] + shape.size[0] + after[0]
@@ -333,26 +333,26 @@ def plan(shape: Shape, images: int) -> Phases:
         weights.append(weight)
     first = np.cumsum([0, *map(len, offsets)])
     place = np.argsort(np.concatenate(weights))
-    tables = (np.array(steps), np.array(start), first, np.concatenate(offsets), place)
+    tables = (np.array(steps), first, np.concatenate(offsets), place)
     return Phases(before, (d, h, w), after[1] * w + after[2], *(table.astype(np.int64) for table in tables))
 
 
 def _axis_phases(
     n_in: int, n_taps: int, n_out: int, stride: int, padding: int, dilation: int
-) -> tuple[int, int, int, int, list[tuple[Array, Array]]]:
-    """Return how many zeros stand before and after an axis, its steps q, its first output, and the taps of each phase.
+) -> tuple[int, int, int, list[tuple[Array, Array]]]:
+    """Return how many zeros stand before and after an axis, its steps q, and the taps of each phase.
 
-    Output `o = stride * q + phase - padding` receives the taps k whose `dilation * k` leaves the rest `phase`, from the
-    inputs `q + (phase - dilation * k) / stride`; the first q may begin before output 0. With each tap comes what to
-    add to the number of a step to find its sample.
+    Output `o = stride * q + phase` receives the taps k for which `o + padding - dilation * k` is a multiple of the
+    stride, from the input that it is a multiple by. With each tap comes what to add to q to find that input, zeros
+    included.
     """
     tap = np.arange(n_taps)
-    rest, shift = dilation * tap % stride, -(dilation * tap // stride)
-    first, last = padding // stride, (n_out - 1 + padding) // stride
-    before = max(0, -(first + int(shift.min())))
-    after = max(0, last + int(shift.max()) - (n_in - 1))
-    phases = [(tap[rest == phase], shift[rest == phase] + first + before) for phase in range(stride)]
-    return before, after, last - first + 1, stride * first - padding, phases
+    shift, rest = np.divmod(np.arange(stride)[:, None] + padding - dilation * tap, stride)
+    steps = -(-n_out // stride)
+    used = shift[rest == 0]
+    before, after = max(0, -int(used.min())), max(0, steps - 1 + int(used.max()) - (n_in - 1))
+    phases = [(tap[r == 0], s[r == 0] + before) for r, s in zip(rest, shift, strict=True)]
+    return before, after, steps, phases
 
 
 def _correlate(result: Array, samples: Array, weights: Array, bias: Array, shape: Shape) -> None:
@@ -369,28 +369,32 @@ def _correlate(result: Array, samples: Array, weights: Array, bias: Array, shape
 
     planes, height, columns = (int(steps) for steps in phases.steps)
     tall = (images - 1) * h + height
-    rows = max(1, min(tall, CHUNK // w))
-    columns = min(columns, CHUNK)
+    rows = _even(tall, max(1, CHUNK // w))
+    columns = _even(columns, CHUNK)
     pitch = -(-((rows - 1) * w + columns) // tile) * tile
     blocks = groups * -(-shape.out_channels // channels)
     items = blocks * planes * -(-tall // rows) * -(-int(phases.steps[2]) // columns)
 
     value = result.dtype.name
     kernel = entry.kernel(
-        "convolution", f"correlate_{channels}", (f"{value}*",) * 6 + ("int64*",) * 8 + ("int64",) * 10
+        "convolution", f"correlate_{channels}", (f"{value}*",) * 6 + ("int64*",) * 7 + ("int64",) * 10
     )
     length, out, stride = _tables(phases.length, shape.out, shape.stride)
-    tables = (phases.first, phases.offset, phases.place, phases.steps, length, out, phases.start, stride)
+    tables = (phases.first, phases.offset, phases.place, phases.steps, length, out, stride)
     numbers = (images, groups, shape.in_channels, shape.out_channels, weights.shape[-1], rows, columns, pitch)
 
-    def work(low: int, high: int) -> None:
-        scratch = np.empty((phases.place.size + 2) * channels, value)
-        totals = np.empty(math.prod(shape.stride) * channels * pitch, value)
-        arrays = (result, padded, weights, bias, scratch, totals, *tables)
-        kernel(*map(entry.address, arrays), *numbers, low, high)
-
+    arguments = [*map(entry.address, (result, padded, weights, bias)), 0, 0, *map(entry.address, tables), *numbers]
+    scratch = {
+        4: whole_vectors((phases.place.size + 2) * channels * result.itemsize),
+        5: whole_vectors(math.prod(shape.stride) * channels * pitch * result.itemsize),
+    }
     cost = result.size * max(1, phases.place.size // math.prod(shape.stride) // 16)
-    threads.in_bands(work, items, cost, (result, padded, weights, bias, tables))
+    in_bands(kernel, arguments, items, cost, scratch)
+
+
+def _even(count: int, most: int) -> int:
+    """Return the size of chunks of at most `most` that `count` is cut into, as few and as even as can be."""
+    return -(-count // -(-count // most))
 
 
 PRODUCTS = 1 << 20  # bytes of products at a time, which stay in L2; at least one image and output channel
@@ -417,8 +421,8 @@ def _gather(result: Array, samples: Array, weights: Array, bias: Array, shape: S
         with np.errstate(over="ignore", invalid="ignore"):  # torch does not warn either
             np.matmul(factor.reshape(shape.in_channels, -1).T, some.reshape(shape.in_channels, -1), out=products)
         arrays = (target, products, bias[group * out_channels + channel :], *tables)
-        work = partial(kernel, *map(entry.address, arrays), *target.shape[:2], result.strides[0] // result.itemsize)
-        threads.in_bands(work, math.prod(target.shape[:4]), target.size * weights.shape[-1], arrays)
+        arguments = [*map(entry.address, arrays), *target.shape[:2], result.strides[0] // result.itemsize]
+        in_bands(kernel, arguments, math.prod(target.shape[:4]), target.size * weights.shape[-1])
 
 
 def _tables(*triples: Triple) -> tuple[Array, ...]:

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from resample import pooling_gpu, threads
+from resample import pooling_gpu
 from resample.arguments import Ints, check_addressable, integer, per_axis
 from resample.arrays import Array, memory_order
 from resample.devices import DeviceArray, borrowed
 from resample.kernels import entry
+from resample.team import in_bands
 
 FLOATS = ("float16", "float32", "float64")
 DTYPES = (*FLOATS, "uint8", "int8", "int16", "int32", "int64")
@@ -222,7 +223,7 @@ def _find(maxima: Array, indices: Array, src: Array, extent: Array, inner: int) 
     width = int(extent[1, 2])
     cost = maxima.size * math.prod(extent[2].tolist())
     rows = maxima.size // (width * inner)
-    threads.in_bands(lambda low, high: kernel(*arguments, low, high), rows, cost, arrays)
+    in_bands(kernel, arguments, rows, cost)
 
 
 def _max_unpool(
@@ -304,7 +305,7 @@ def _place(dst: Array, src: Array, index: Array, out: tuple[int, ...], inner: in
     else:
         kernel, bands = entry.kernel("pooling", "place_channels", (*types, "int64", "int64")), inner
         arguments += [inner, planes // inner]
-    threads.in_bands(lambda low, high: kernel(*arguments, low, high), bands, dst.size, arrays)
+    in_bands(kernel, arguments, bands, dst.size)
     if invalid.any():
         wrong = index[(index < 0) | (index >= plane)][0]
         raise RuntimeError(

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from resample import threads
 from resample.arguments import integer
 from resample.arrays import Array, memory_order
 from resample.devices import DeviceArray, borrowed, rearranged
 from resample.kernels import entry
+from resample.team import in_bands
 
 DTYPES = (
     *("float16", "float32", "float64"),
@@ -147,4 +147,4 @@ def _rearrange(dst: Array, src: Array, order: tuple[int, ...]) -> None:
     kernel = entry.kernel("shuffle", "rearrange", types)
     places = [entry.address(array) for array in (dst, src, *tables)]
     rows = math.prod(src.shape[:4])
-    threads.in_bands(lambda low, high: kernel(*places, low, high), rows, src.size, (dst, src, tables))
+    in_bands(kernel, places, rows, src.size)

@@ -16,7 +16,7 @@ import torch.nn.functional as reference
 from conftest import Guarded
 from hypothesis import given, settings
 
-from resample import convolution, threads
+from resample import convolution, team, threads
 from resample.convolution import (
     conv_transpose1d,
     conv_transpose2d,
@@ -213,7 +213,7 @@ def test_chunks_do_not_change_results(axes: int, images: int, way: bool, monkeyp
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_threads_do_not_change_bits(dtype: str, way: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "GRAIN", 1)
+    monkeypatch.setattr(team, "GRAIN", 1)
     monkeypatch.setattr(convolution, "CHUNK", 64)
     arrays = [random_array((2, 8, 20, 21), dtype, 1), random_array((8, 5, 4, 4), dtype, 2)]
     monkeypatch.setattr(threads, "_count", 1)

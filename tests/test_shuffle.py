@@ -15,7 +15,7 @@ from conftest import Guarded
 from hypothesis import given, settings
 
 import resample
-from resample import threads
+from resample import team
 from resample.shuffle import DTYPES, pixel_shuffle, pixel_unshuffle
 
 PAIRS = [(pixel_shuffle, reference.pixel_shuffle), (pixel_unshuffle, reference.pixel_unshuffle)]
@@ -81,7 +81,7 @@ def test_memory_format_is_torchs(layout: str, dtype: str) -> None:
 
 
 def test_threads_do_not_change_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "GRAIN", 1)
+    monkeypatch.setattr(team, "GRAIN", 1)
     before = resample.get_num_threads()
     try:
         for layout, r in itertools.product(["contiguous", "channels last"], [2, 3, 5]):

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import struct
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
 
 import resample
 import resample.functional as F
+from resample import team
+from resample.kernels import board
 
 LARGE = np.random.default_rng(0).integers(0, 256, (1, 3, 400, 500), np.uint8)
 
@@ -61,34 +67,70 @@ def test_bad_type_of_count(count: object) -> None:
         resample.set_num_threads(count)  # type: ignore[arg-type]
 
 
-def test_large_calls_are_split_and_small_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    from resample import threads
+class Recording:
+    """A kernel that calls a function of Python's with low and high."""
+
+    def __init__(self, work: Callable[[int, int], None]) -> None:
+        def function(block: Any) -> int:
+            work(block[0], block[1])
+            return 0
+
+        self.function = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.POINTER(ctypes.c_int64))(function)
+        self.address = ctypes.cast(self.function, ctypes.c_void_p).value
+        self.pack_into = struct.Struct("=2q").pack_into
+        self.work = work
+
+    def __call__(self, low: int, high: int) -> None:
+        self.work(low, high)
+
+
+def run(work: Callable[[int, int], None], length: int = 100, cost: int = 1 << 60) -> None:
+    team.in_bands(Recording(work), [], length, cost)  # type: ignore[arg-type]
+
+
+def until_all_sleep() -> None:
+    words = team._team.words  # type: ignore[union-attr]
+    helpers = words[board.FIRST_HELPER + board.STATE :: board.LINE][: words[board.COUNT]]
+    while not (helpers == board.ASLEEP).all():
+        time.sleep(0.001)
+
+
+@pytest.mark.parametrize(("threads", "length"), [(2, 100), (4, 97), (4, 3), (300, 1000)])
+def test_large_calls_are_split_and_small_are_not(threads: int, length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from resample import threads as counts
 
     bands: list[tuple[int, int]] = []
-    monkeypatch.setattr(threads, "_count", 4)
-    threads.in_bands(lambda low, high: bands.append((low, high)), 100, threads.GRAIN * 100, None)
-    assert sorted(bands) == [(0, 25), (25, 50), (50, 75), (75, 100)]
+    monkeypatch.setattr(counts, "_count", threads)
+    run(lambda low, high: bands.append((low, high)), length)
+    assert len(bands) > 1
+    assert len({low for low, _ in bands}) == min(length, board.SHARE * min(threads, board.HELPERS + 1))
+    assert [place for low, high in sorted(bands) for place in range(low, high)] == list(range(length))
     bands.clear()
-    threads.in_bands(lambda low, high: bands.append((low, high)), 100, threads.GRAIN - 1, None)
-    assert bands == [(0, 100)]
+    run(lambda low, high: bands.append((low, high)), length, 2 * team.GRAIN - 1)
+    assert bands == [(0, length)]
 
 
-def test_an_error_in_a_band_reaches_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
-    from resample import threads
+@pytest.mark.parametrize("threads", [2, 8])
+def test_threads_work_side_by_side(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Again when they had gone to sleep, which they do, and with fewer processors than threads."""
+    from resample import threads as counts
 
-    def fail(low: int, high: int) -> None:
-        if low:
-            raise MemoryError
+    monkeypatch.setattr(counts, "_count", threads)
+    for _ in range(5):
+        inside: set[int] = set()
 
-    monkeypatch.setattr(threads, "_count", 2)
-    with pytest.raises(MemoryError):
-        threads.in_bands(fail, 100, threads.GRAIN * 100, None)
+        def work(low: int, high: int, there: set[int] = inside) -> None:
+            there.add(threading.get_ident())
+            while len(there) < threads:
+                time.sleep(0.001)
+
+        run(work)
+        until_all_sleep()
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
-def test_an_interruption_waits_for_the_other_bands(error: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
-    """They write into arrays that the caller has back afterwards, or that are gone."""
-    from resample import threads
+def test_a_call_ends_when_all_its_bands_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They write into arrays that the caller then has back, or that are gone."""
+    from resample import threads as counts
 
     caller, other_began = threading.current_thread(), threading.Event()
     ended: list[int] = []
@@ -96,15 +138,66 @@ def test_an_interruption_waits_for_the_other_bands(error: type[BaseException], m
     def work(low: int, high: int) -> None:
         if threading.current_thread() is caller:
             assert other_began.wait(60)
-            raise error
-        other_began.set()
-        time.sleep(0.3)
-        ended.append(low)
+        else:
+            other_began.set()
+            time.sleep(0.3)
+        ended.append(high - low)
 
-    monkeypatch.setattr(threads, "_count", 2)
-    with pytest.raises(error):
-        threads.in_bands(work, 100, threads.GRAIN * 100, None)
-    assert len(ended) == 1
+    monkeypatch.setattr(counts, "_count", 2)
+    run(work)
+    assert sum(ended) == 100
+
+
+def test_more_callers_than_the_board_has_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    from resample import threads as counts
+
+    callers = board.JOBS + 4
+    arrived: set[int] = set()
+
+    def call(number: int) -> int:
+        done: list[int] = []
+
+        def work(low: int, high: int) -> None:
+            arrived.add(number)
+            while len(arrived) < callers:
+                time.sleep(0.001)
+            done.append(high - low)
+
+        run(work)
+        return sum(done)
+
+    monkeypatch.setattr(counts, "_count", 2)
+    with ThreadPoolExecutor(callers) as pool:
+        assert list(pool.map(call, range(callers))) == [100] * callers
+
+
+def test_small_calls_leave_sleepers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from resample import threads as counts
+
+    def work(low: int, high: int) -> None:
+        bands.append((low, high))
+
+    monkeypatch.setattr(counts, "_count", 2)
+    monkeypatch.setattr(team, "SOON", 0)
+    bands: list[tuple[int, int]] = []
+    run(work)
+    assert len(bands) > 1
+    until_all_sleep()
+    bands.clear()
+    run(work, cost=2 * team.WAKING_GRAIN - 1)
+    assert bands == [(0, 100)]
+    monkeypatch.setattr(team, "SOON", 3600)
+    run(work, cost=2 * team.WAKING_GRAIN - 1)
+    assert len(bands) > 2
+
+
+def test_too_little_memory_for_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    from resample import threads as counts
+
+    monkeypatch.setattr(counts, "_count", 2)
+    kernel: Any = Recording(lambda low, high: None)
+    with pytest.raises(MemoryError):
+        team.in_bands(kernel, [0], 100, 1 << 60, {0: 1 << 50})
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
@@ -124,10 +217,12 @@ for k in range(40):
         out[:] = 0
         time.sleep(0.005)
         assert not out.any()
-print("done")
+from resample import team
+from resample.kernels import board
+print(team._team.words[board.LINE + board.TAKEN :: board.JOB][: board.JOBS].any())
 """
     handler = "import signal\nsignal.signal(signal.SIGALRM, signal.default_int_handler)\n"
-    assert in_new_process(handler + code) == "done"
+    assert in_new_process(handler + code) == "False"
 
 
 @pytest.mark.parametrize("warm", [True, False])
@@ -148,7 +243,7 @@ def test_many_python_threads_at_once() -> None:
 
     def call(k: int) -> bytes:
         if k % 5 == 0:
-            resample.set_num_threads(1 + k % 4)  # the pool may be changed under a running call
+            resample.set_num_threads(1 + k % 4)  # the number may be changed under a running call
         return F.interpolate(LARGE, scale_factor=1.5, mode="bicubic").tobytes()
 
     before = resample.get_num_threads()
@@ -161,7 +256,7 @@ def test_many_python_threads_at_once() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_after_fork() -> None:
-    """A child forked after a split call, from a process with a running pool, makes its own pool."""
+    """A child forked after a split call, from a process with a running team, makes its own."""
     code = """
 import os, threading, numpy as np, resample, resample.functional as F
 resample.set_num_threads(4)

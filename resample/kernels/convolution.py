@@ -1,8 +1,8 @@
 """Kernels of the transposed convolution: source text that Numba compiles, as `loops`.
 
 Along one axis output o receives tap k of input i where `o + padding == stride * i + dilation * k`. So the outputs of
-one phase, `(o + padding) % stride`, are a convolution of stride 1 with the taps of that phase: with
-`q = (o + padding) // stride`, each reads the inputs `q + shift`, one shift a tap. Every output is written once, by
+one phase, `o % stride`, are a convolution of stride 1 with the taps of that phase: with `q = o // stride`, each reads
+the inputs `q + shift`, one shift a tap. Every output is written once, by
 whoever owns it.
 
 `correlate_*` take an input with zeros around it. Then a tap is one offset into flat memory, for many rows of outputs at
@@ -22,14 +22,14 @@ RUN = 128  # terms that are summed before they are added to the rest, which halv
 def _correlation(channels, vectors):
     def correlate(
         dst, src, weight, bias, weights, totals,
-        first, offset, place, steps, length, out, start, stride,
+        first, offset, place, steps, length, out, stride,
         images, groups, in_channels, out_channels, volume, rows, columns, pitch, low, high,
     ):  # fmt: skip
         """Compute the outputs of the items `low:high`; an item is a chunk of the steps q for a block of channels.
 
         `src` is (group, channel, d, image, h, w), of `length` along d, h and w; `dst` (image, group, channel, d, h, w),
-        of size `out`. Per axis: `steps`, how many q there are; `start`, the output of phase 0 at the first q;
-        `stride`. A chunk is `rows` by `columns` steps of one d; its rows may be of several images.
+        of size `out`. Per axis: `steps`, how many q there are, and `stride`. A chunk is `rows` by `columns` steps of
+        one d; its rows may be of several images.
 
         Per phase, the terms `first[phase]:first[phase + 1]` of its sums: `offset` into `src`, and `place`, which term
         the weight of an input channel and tap is; `volume` is the size of the kernel.
@@ -71,8 +71,7 @@ def _correlation(channels, vectors):
             for begins in range(0, needed, tile):
                 # all phases of a tile read the same samples, which are still in cache
                 for phase in range(phases):
-                    od = stride[0] * d + start[0] + phase // (stride[1] * stride[2])
-                    if od < 0 or od >= out[0]:
+                    if stride[0] * d + phase // (stride[1] * stride[2]) >= out[0]:
                         continue
                     opens, closes = first[phase], first[phase + 1]
                     to = after(totals, phase * channels * pitch + begins)
@@ -85,22 +84,22 @@ def _correlation(channels, vectors):
                             resume(sums, to, pitch, channels, vectors)
                         finish(sums, to, pitch, channels, vectors)
             for phase_d in range(stride[0]):
-                od = stride[0] * d + start[0] + phase_d
-                if od < 0 or od >= out[0]:
+                od = stride[0] * d + phase_d
+                if od >= out[0]:
                     continue
                 for phase_h in range(stride[1]):
                     phase = (phase_d * stride[1] + phase_h) * stride[2]
                     for h in range(height):
                         n, q = (row + h) // length[1], (row + h) % length[1]
-                        oh = stride[1] * q + start[1] + phase_h
-                        if q >= steps[1] or oh < 0 or oh >= out[1]:
+                        oh = stride[1] * q + phase_h
+                        if q >= steps[1] or oh >= out[1]:
                             continue
-                        left = stride[2] * column + start[2]
+                        left = stride[2] * column
                         for c in range(valid):
                             channel = (n * groups + group) * out_channels + c0 + c
                             to = after(dst, ((channel * out[0] + od) * out[1] + oh) * out[2] + left)
                             of = after(totals, (phase * channels + c) * pitch + h * length[2])
-                            write_phases(to, of, channels * pitch, stride[2], width, left, out[2])
+                            write_phases(to, of, channels * pitch, stride[2], width, out[2] - left)
 
     return correlate
 
@@ -111,24 +110,20 @@ correlate_1, correlate_2, correlate_3, correlate_4, correlate_8 = (
 
 
 @register_jitable
-def write_phases(to, totals, length, stride, width, left, n_out):
-    """Write `width` sums of each phase to a row of `n_out` outputs, where `to` stands at number `left`."""
-    low = max(0, (stride - 1 - left) // stride)
-    high = max(low, min(width, (n_out - left) // stride))
+def write_phases(to, totals, length, stride, width, room):
+    """Write `width` sums of each phase to a row, of which `room` outputs are left."""
+    whole = min(width, room // stride)
     if stride == 2:
-        for q in range(low, high):
+        for q in range(whole):
             to[2 * q] = totals[q]
             to[2 * q + 1] = totals[length + q]
     else:
         for phase in range(stride):
-            for q in range(low, high):
+            for q in range(whole):
                 to[stride * q + phase] = totals[phase * length + q]
     for phase in range(stride):
-        for q in range(low):
-            if left + stride * q + phase >= 0 and left + stride * q + phase < n_out:
-                to[stride * q + phase] = totals[phase * length + q]
-        for q in range(high, width):
-            if left + stride * q + phase >= 0 and left + stride * q + phase < n_out:
+        for q in range(whole, width):
+            if stride * q + phase < room:
                 to[stride * q + phase] = totals[phase * length + q]
 
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from resample import threads
 from resample.arrays import Array
 from resample.kernels import entry, tables
-from resample.kernels.sizes import BLOCK, SHORT_INNER, VECTOR
+from resample.kernels.sizes import BLOCK, SHORT_INNER, VECTOR, whole_vectors
 from resample.taps import Taps, averaging
+
+if TYPE_CHECKING:
+    from resample.kernels.store import Kernel
 
 Shape = tuple[int, ...]
 DType = np.dtype[Any]
@@ -56,10 +59,15 @@ class Pass(NamedTuple):
 
     shape: Shape
     """Of the result."""
-    band: Callable[[int, int, int, int], None]
-    """Does the part (low, high) of `range(length)`, given the addresses of the result and of the array."""
+    kernel: Kernel
+    """Does the part (low, high) of `range(length)`: kernel(result, array, *arguments, low, high)."""
+    arguments: Sequence[int]
     length: int
     cost: int
+    owners: object
+    """What has the memory that `arguments` point to."""
+    scratch: Mapping[int, int] = MappingProxyType({})
+    """As in `team.in_bands`."""
 
 
 class _Rows(NamedTuple):
@@ -144,21 +152,13 @@ def _sums(
         of_height = [*map(entry.address, (taps.start, taps.length, weighted, edges)), weighted.shape[1], taps.precision]
         depth = taps.n_taps + 1
     pitch = -(-rows.row_out // BLOCK) * BLOCK + BLOCK
-    fixed = [*of_width, *of_height, *rows[2:], pitch, depth]
-    places = depth * pitch * dtype.itemsize if across else 0  # behind the ring
-    size = places + 8 * depth + VECTOR
-
-    def band(dst: int, src: int, low: int, high: int, keep: object = (across, along, weighted)) -> None:
-        # vectors of a ring that begins between cache lines would each touch two of them
-        scratch = np.empty(size, np.uint8)
-        ring = -(-entry.address(scratch) // VECTOR) * VECTOR
-        call(dst, src, ring, ring + places, *fixed, low, high)
-
+    fixed = [0, 0, *of_width, *of_height, *rows[2:], pitch, depth]
+    scratch = {2: depth * pitch * dtype.itemsize if across else 0, 3: whole_vectors(8 * depth)}
     length = rows.planes * rows.n_out
     vectors = length * (rows.row_out * dtype.itemsize // VECTOR) * (taps.n_taps if along else 1)
     if across is not None:
         vectors += rows.planes * rows.n_in * width.base.size * (width.taps if dtype == np.float32 else 1)
-    return Pass(rows.shape, band, length, vectors * VECTOR_COST)
+    return Pass(rows.shape, call, fixed, length, vectors * VECTOR_COST, (across, along, weighted), scratch)
 
 
 def copy_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass:
@@ -199,12 +199,9 @@ def copy_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass:
         call = entry.kernel("loops", f"pick_{width}", (*("uint8*",) * 2, *_PLACES * 2, *_NUMBER * 8))
         fixed = [entry.address(start), entry.address(place), size, whole, len(place), *extent]
 
-    def band(dst: int, src: int, low: int, high: int, keep: object = (choice, start, place)) -> None:
-        call(dst, src, *fixed, low, high)
-
     length = math.prod(shape[:first]) * len(start)
     lines = row_out // VECTOR + min(len(place), row_in // VECTOR)
-    return Pass(_after(shape, axes), band, length, length * lines * LINE_COST)
+    return Pass(_after(shape, axes), call, fixed, length, length * lines * LINE_COST, (choice, start, place))
 
 
 def _after(shape: Shape, axes: Mapping[int, Taps]) -> Shape:
@@ -221,34 +218,18 @@ def mean_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass:
     call = entry.kernel("loops", "average", (*(f"{dtype.name}*",) * 2, "float64*", *_PLACES * 6, *_NUMBER * 9))
     row_in = boxes[2].n_in * inner
     sizes = [taps.n_in for taps in boxes[:2]] + [taps.n_out for taps in boxes]
-    fixed = [*map(entry.address, runs), *sizes, row_in, inner]
-
-    def band(dst: int, src: int, low: int, high: int, keep: object = runs) -> None:
-        row = np.empty(row_in)
-        call(dst, src, entry.address(row), *fixed, low, high)
-
+    fixed = [0, *map(entry.address, runs), *sizes, row_in, inner]
     after = _after(shape, axes)
-    return Pass(after, band, math.prod(after[:last]), math.prod(shape))
+    return Pass(after, call, fixed, math.prod(after[:last]), math.prod(shape), runs, {2: whole_vectors(8 * row_in)})
 
 
 def plain_pass(shape: Shape, dtype: DType, axis: int, taps: Taps) -> Pass:
     """Return the pass of a plain kernel over one axis: float32, float64, or uint8 with int16 weights."""
     outer, inner = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
-    extent = _NUMBER * 7  # n_in, n_out, inner, outer_low, outer_high, low, high
     name = "contract_pixels" if inner < SHORT_INNER else "contract_rows"
     value, weight = f"{dtype.name}*", f"{taps.weight.dtype.name}*"
-    call = entry.kernel("loops", name, (value, value, *_PLACES * 2, weight, *_NUMBER * 2, *extent))
+    call = entry.kernel("loops", name, (value, value, *_PLACES * 2, weight, *_NUMBER * 7))
     fixed = [*map(entry.address, (taps.start, taps.length, taps.weight)), taps.n_taps, taps.precision]
     fixed += [taps.n_in, taps.n_out, inner]
     after = _after(shape, {axis: taps})
-    if outer >= taps.n_out or outer >= 4 * threads.get_num_threads():
-
-        def band(dst: int, src: int, low: int, high: int, keep: object = taps) -> None:
-            call(dst, src, *fixed, low, high, 0, taps.n_out)
-
-        return Pass(after, band, outer, math.prod(after))
-
-    def rows(dst: int, src: int, low: int, high: int, keep: object = taps) -> None:
-        call(dst, src, *fixed, 0, outer, low, high)
-
-    return Pass(after, rows, taps.n_out, math.prod(after))
+    return Pass(after, call, fixed, outer * taps.n_out, math.prod(after), taps)

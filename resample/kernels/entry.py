@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
 from functools import cache
+from typing import TYPE_CHECKING
 
 from resample.arrays import Array
 
+if TYPE_CHECKING:
+    from resample.kernels.store import Kernel
+
 
 @cache
-def kernel(module: str, name: str, types: tuple[str, ...]) -> Callable[..., None]:
+def kernel(module: str, name: str, types: tuple[str, ...]) -> Kernel:
     """Return function `name` of `resample.kernels.module`, compiled for arguments of these types; see `store`."""
     from resample.kernels import store  # imports llvmlite, which a process that computes nothing need not wait for
 

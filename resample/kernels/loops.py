@@ -71,7 +71,7 @@ def average(
 
 def contract_pixels(
     dst, src, start, length, weight, n_taps, precision,
-    n_in, n_out, inner, outer_low, outer_high, low, high,
+    n_in, n_out, inner, low, high,
 ):  # fmt: skip
     """Sum weighted samples for an `inner` below SHORT_INNER, such as the channels of a pixel.
 
@@ -79,8 +79,8 @@ def contract_pixels(
     three channels of bytes than a loop over taps within one over channels, 2 times faster than the loops below.
     """
     block = totals(weight, SHORT_INNER)
-    for a in range(outer_low, outer_high):
-        for o in range(low, high):
+    for a in range(low // n_out, (high - 1) // n_out + 1):
+        for o in range(max(0, low - a * n_out), min(n_out, high - a * n_out)):
             to = (a * n_out + o) * inner
             source = (a * n_in + start[o]) * inner
             taps = length[o]
@@ -111,12 +111,12 @@ def contract_pixels(
 
 def contract_rows(
     dst, src, start, length, weight, n_taps, precision,
-    n_in, n_out, inner, outer_low, outer_high, low, high,
+    n_in, n_out, inner, low, high,
 ):  # fmt: skip
     """Sum weighted samples as `contract_pixels`, in blocks of a long `inner` whose running sums stay in cache."""
     block = totals(weight, 512)
-    for a in range(outer_low, outer_high):
-        for o in range(low, high):
+    for a in range(low // n_out, (high - 1) // n_out + 1):
+        for o in range(max(0, low - a * n_out), min(n_out, high - a * n_out)):
             taps = length[o]
             for begin in range(0, inner, 512):
                 width = inner - begin if inner - begin < 512 else 512

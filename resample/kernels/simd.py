@@ -1,8 +1,8 @@
 """The vocabulary of the kernels that Python has no word for, as Numba intrinsics of a few lines of LLVM IR each.
 
-First scalars, for the plain kernels; then vectors, for their fast twins; last, blocks of vectors in memory, for the
-transposed convolution. Vectors may be of any length: LLVM splits what is longer than a register. All is portable IR but
-`shuffle_bytes` and `choose_floats`, which IR has no word for.
+First scalars, for the plain kernels; then vectors, for their fast twins; blocks of vectors in memory, for the
+transposed convolution, and numbers that threads share. Vectors may be of any length: LLVM splits what is longer than a
+register. All is portable IR but `shuffle_bytes`, `choose_floats` and `pause`, which IR has no word for.
 """
 
 from __future__ import annotations
@@ -533,3 +533,86 @@ def lanes(typing_context, pointer):
         return _constant(count)
 
     return types.int64(pointer), emit
+
+
+# Numbers that threads share, for `bands`: every access is one step in an order that all threads agree on.
+
+_ORDER = "seq_cst"
+
+
+@intrinsic
+def seen(typing_context, pointer, index):
+    """Return `pointer[index]`, an int64 that other threads write."""
+
+    def emit(context, builder, signature, arguments):
+        return builder.load_atomic(builder.gep(arguments[0], [arguments[1]]), _ORDER, 8)
+
+    return types.int64(pointer, types.int64), emit
+
+
+@intrinsic
+def show(typing_context, pointer, index, value):
+    """Write `pointer[index]`, an int64 that other threads read."""
+
+    def emit(context, builder, signature, arguments):
+        builder.store_atomic(arguments[2], builder.gep(arguments[0], [arguments[1]]), _ORDER, 8)
+        return context.get_dummy_value()
+
+    return types.void(pointer, types.int64, types.int64), emit
+
+
+@intrinsic
+def add(typing_context, pointer, index, value):
+    """Add to `pointer[index]`, an int64, and return what it was before."""
+
+    def emit(context, builder, signature, arguments):
+        return builder.atomic_rmw("add", builder.gep(arguments[0], [arguments[1]]), arguments[2], _ORDER)
+
+    return types.int64(pointer, types.int64, types.int64), emit
+
+
+@intrinsic
+def change(typing_context, pointer, index, old, new):
+    """Make `pointer[index]`, an int64, `new` if it is `old`, and return whether it was."""
+
+    def emit(context, builder, signature, arguments):
+        place = builder.gep(arguments[0], [arguments[1]])
+        return builder.extract_value(builder.cmpxchg(place, *arguments[2:], _ORDER, _ORDER), 1)
+
+    return types.boolean(pointer, *[types.int64] * 3), emit
+
+
+@intrinsic
+def pause(typing_context):
+    """Tell the processor that this is a loop that waits for another thread."""
+
+    def emit(context, builder, signature, arguments):
+        name, values = ("llvm.x86.sse2.pause", []) if _on_x86(builder) else ("llvm.aarch64.hint", [INT32(1)])
+        function = ir.FunctionType(ir.VoidType(), [value.type for value in values])
+        builder.call(builder.module.declare_intrinsic(name, fnty=function), values)
+        return context.get_dummy_value()
+
+    return types.void(), emit
+
+
+@intrinsic
+def numbers(typing_context, address):
+    """Return the int64 at an address as a pointer."""
+
+    def emit(context, builder, signature, arguments):
+        return builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
+
+    return types.CPointer(types.int64)(types.int64), emit
+
+
+@intrinsic
+def call(typing_context, function, first, second):
+    """Call the C function at an address with two integers or addresses, of which it may take fewer."""
+
+    def emit(context, builder, signature, arguments):
+        number = ir.IntType(64)
+        kind = ir.FunctionType(ir.VoidType(), [number, number])
+        builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), arguments[1:])
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 3), emit

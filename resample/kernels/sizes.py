@@ -11,3 +11,8 @@ BLOCK = 64
 
 # the index of a lane whose row of the table has no such tap
 UNUSED = 255
+
+
+def whole_vectors(count: int) -> int:
+    """Return the bytes of the vectors that `count` bytes fill."""
+    return -(-count // VECTOR) * VECTOR

@@ -23,7 +23,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import llvmlite
 
@@ -32,25 +32,39 @@ from resample.kernels import link
 if TYPE_CHECKING:
     import llvmlite.binding as llvm
 
-Kernel = Callable[..., None]
+
+class Kernel:
+    """A compiled function: called with integers, it releases the GIL."""
+
+    def __init__(self, code: link.Linked, arguments: tuple[str, ...]) -> None:
+        self.address, self._owner = code
+        """Of a C function that takes a pointer to its arguments as int64."""
+        block = struct.Struct(f"={len(arguments)}q")
+        self.pack_into = block.pack_into
+        self._pack = block.pack
+        self._function = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_char_p)(self.address)
+
+    def __call__(self, *values: int) -> None:
+        self._function(self._pack(*values))
+
 
 # whoever may write here may run code in our process: see `_trusted`
 FOLDER_VARIABLE = "RESAMPLE_CACHE_DIR"
 
 _lock = threading.RLock()
 _loaded: dict[tuple[str, str, tuple[str, ...]], Kernel] = {}
-_linked_code: list[Any] = []  # owns the code that the functions in _loaded point into
 
 
 def kernel(module: str, name: str, arguments: tuple[str, ...]) -> Kernel:
-    """Return function `name` of `module`, compiled for `arguments`, as a ctypes function that releases the GIL.
+    """Return function `name` of `module`, compiled for `arguments`.
 
     `arguments` are Numba type names, such as "int64" or, for a pointer, "float32*"; pointers are passed as integers.
     """
     wanted = (module, name, arguments)
     with _lock:
         if wanted not in _loaded:
-            _loaded[wanted] = _linked(kept(*wanted, _processor(), _object_code), arguments)
+            code = kept(*wanted, _processor(), _object_code)
+            _loaded[wanted] = Kernel(link.linked(code, "kernel") or _linked_by_llvm(code), arguments)
         return _loaded[wanted]
 
 
@@ -98,14 +112,6 @@ def _object_code(module: str, name: str, arguments: tuple[str, ...]) -> bytes:
     from resample.kernels.compile import object_code
 
     return object_code(module, name, arguments, _machine())
-
-
-def _linked(code: bytes, arguments: tuple[str, ...]) -> Kernel:
-    found = link.linked(code, "kernel") or _linked_by_llvm(code)
-    _linked_code.append(found)
-    function = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_char_p)(found.address)
-    pack = struct.Struct(f"={len(arguments)}q").pack
-    return lambda *values: function(pack(*values))
 
 
 def _linked_by_llvm(code: bytes) -> link.Linked:

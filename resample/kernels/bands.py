@@ -1,0 +1,157 @@
+"""How threads share a call, without Python between two bands: source text that Numba compiles, as `loops`.
+
+A caller puts what there is to do, a job, on a board that all threads see, and takes bands of it, one after the other,
+as do the helpers that find it there, until none is left. None of that needs the interpreter: no thread waits for the
+GIL, and no signal is handled between two steps. Whoever waits looks at the board for some turns and then sleeps in a
+lock of Python's, which needs no GIL either.
+"""
+
+from __future__ import annotations
+
+from numba.extending import register_jitable
+
+from resample.kernels.board import (
+    ARGUMENTS,
+    ASLEEP,
+    AWAKE,
+    BANDS,
+    BUSY,
+    COUNT,
+    FIRST_HELPER,
+    FUNCTION,
+    INSIDE,
+    JOB,
+    JOBS,
+    LENGTH,
+    LINE,
+    LOCK,
+    NEXT_BAND,
+    NEXT_THREAD,
+    OFFERED,
+    OFFERS,
+    PITCH,
+    PLACE,
+    SHARE,
+    STATE,
+    TAKEN,
+    THREADS,
+    TURNS,
+    UNLOCK,
+    WORDS,
+)
+from resample.kernels.simd import add, after, call, change, numbers, pause, seen, show
+
+
+def share(board, turns, woken, function, arguments, words, pitch, threads, length):
+    """Call `function` on bands of `range(length)` in up to `threads` threads, and return when all have ended.
+
+    Whoever waits looks for `turns` turns before it sleeps. Helpers that sleep are woken if it takes them to be `woken`
+    threads, the caller among them; more than these share the call only if they look already. At `arguments` are those
+    of each thread, `words` int64 of which the last two are to be low and high, `pitch` apart.
+    """
+    looking = _looking(board, threads - 1, False)
+    threads = max(woken, 1 + looking)
+    job = after(board, LINE)
+    k = 0 if threads > 1 else JOBS
+    while k < JOBS and not change(job, TAKEN, 0, 1):
+        job = after(job, JOB)
+        k += 1
+    if k == JOBS:
+        own = numbers(arguments)
+        own[words - 2], own[words - 1] = 0, length
+        call(function, arguments, 0)
+        return
+    job[FUNCTION], job[ARGUMENTS], job[WORDS], job[PITCH] = function, arguments, words, pitch
+    job[THREADS], job[BANDS], job[LENGTH] = threads, min(length, threads * SHARE), length
+    job[NEXT_BAND], job[NEXT_THREAD] = 0, 1
+    show(board, TURNS, turns)
+    show(job, OFFERED, 1)
+    add(board, OFFERS, 1)
+    if looking < woken - 1:
+        _looking(board, woken - 1, True)
+    _take_bands(job, 0)
+    show(job, OFFERED, 0)
+    turn, inside = 0, seen(job, INSIDE)
+    while inside > 0:
+        if turn < turns:
+            turn += 1
+            pause()
+        else:
+            _sleep(board, job, job, INSIDE, inside)
+        inside = seen(job, INSIDE)
+    show(job, TAKEN, 0)
+
+
+def serve(board, number):
+    """Help with jobs, as helper `number`, as long as there are more helpers than that."""
+    helper = after(board, FIRST_HELPER + number * LINE)
+    show(helper, STATE, AWAKE)
+    known, turn = -1, 0
+    while number < seen(board, COUNT):
+        offers = seen(board, OFFERS)
+        if offers != known:
+            known, turn = offers, 0
+            for k in range(JOBS):
+                job = after(board, LINE + k * JOB)
+                if seen(job, OFFERED):
+                    show(helper, STATE, BUSY)
+                    _help(board, job)
+                    show(helper, STATE, AWAKE)
+        elif turn < seen(board, TURNS):
+            turn += 1
+            pause()
+        else:
+            _sleep(board, helper, board, OFFERS, known)
+            turn = 0
+
+
+@register_jitable
+def _help(board, job):
+    # the caller, once it no longer offers the job, waits for all who are inside: whoever then still finds it offered
+    # is waited for
+    add(job, INSIDE, 1)
+    if seen(job, OFFERED):
+        _take_bands(job, add(job, NEXT_THREAD, 1))
+    if add(job, INSIDE, -1) == 1:
+        _wake(board, job)
+
+
+@register_jitable
+def _take_bands(job, thread):
+    if thread >= job[THREADS]:
+        return
+    bands, length, words = job[BANDS], job[LENGTH], job[WORDS]
+    own = job[ARGUMENTS] + 8 * thread * job[PITCH]
+    arguments = numbers(own)
+    band = add(job, NEXT_BAND, 1)
+    while band < bands:
+        arguments[words - 2], arguments[words - 1] = length * band // bands, length * (band + 1) // bands
+        call(job[FUNCTION], own, 0)
+        band = add(job, NEXT_BAND, 1)
+
+
+@register_jitable
+def _sleep(board, sleeper, place, index, value):
+    """Sleep until woken, but not if `place[index]` is no longer `value`; who changes it then wakes."""
+    show(sleeper, STATE, ASLEEP)
+    if seen(place, index) == value or not change(sleeper, STATE, ASLEEP, AWAKE):
+        call(board[LOCK], sleeper[PLACE], 1)
+
+
+@register_jitable
+def _wake(board, sleeper):
+    if seen(sleeper, STATE) == ASLEEP and change(sleeper, STATE, ASLEEP, AWAKE):
+        call(board[UNLOCK], sleeper[PLACE], 0)
+        return True
+    return False
+
+
+@register_jitable
+def _looking(board, wanted, wake):
+    """Return how many helpers look, up to `wanted`, or have been woken to do so."""
+    found = 0
+    for k in range(seen(board, COUNT)):
+        helper = after(board, FIRST_HELPER + k * LINE)
+        if found < wanted and (seen(helper, STATE) == AWAKE or (wake and _wake(board, helper))):
+            found += 1
+    return found

@@ -1,0 +1,136 @@
+"""Threads that share the bands of a call: they are started when first needed, and end with the process.
+
+Results never depend on them: a band is of outputs that nobody else writes. `kernels/bands.py` has what they do.
+"""
+
+from __future__ import annotations
+
+import _thread
+import ctypes
+import os
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from resample.kernels import board, entry
+from resample.kernels.sizes import VECTOR, whole_vectors
+from resample.threads import get_num_threads, usable_cpus
+
+if TYPE_CHECKING:
+    from resample.kernels.store import Kernel
+
+# values a thread, below which it costs more to share them with one that looks for work, or with one that sleeps
+GRAIN, WAKING_GRAIN = 1 << 15, 1 << 18
+SOON = 5e-5  # seconds after a call: one that follows within them is taken for one of many, for which waking pays
+TURNS = 2048  # of looking for work before sleeping: 20 to 150 microseconds
+
+_NONE: Mapping[int, int] = MappingProxyType({})
+
+_lock = threading.Lock()
+_team: _Team | None = None
+
+
+def in_bands(
+    kernel: Kernel, arguments: Sequence[int], length: int, cost: int, scratch: Mapping[int, int] = _NONE
+) -> None:
+    """Call `kernel(*arguments, low, high)` on bands that cover `range(length)`, side by side where it is worth it.
+
+    `cost` is the number of values that the whole call computes. `scratch` says which of the arguments are memory that a
+    thread needs for its own, and how many bytes, a multiple of VECTOR: these are replaced. At most 256 threads share a
+    call.
+    """
+    threads = max(1, min(get_num_threads(), board.HELPERS + 1, length, cost // GRAIN))
+    if threads == 1 and not scratch:
+        kernel(*arguments, 0, length)
+        return
+    values = [*arguments, 0, length]
+    # memory of two threads shares no line of a cache
+    block = whole_vectors(8 * len(values))
+    pitch = block + sum(scratch.values())
+    memory = np.empty(threads * pitch + VECTOR, np.uint8)
+    begin = entry.address(memory)
+    first = whole_vectors(begin)
+    for place in range(first, first + threads * pitch, pitch):
+        own = place + block
+        for argument, size in scratch.items():
+            values[argument] = own
+            own += size
+        if threads == 1:
+            kernel(*values)
+            return
+        kernel.pack_into(memory, place - begin, *values)  # type: ignore[arg-type]
+    soon = _team is not None and time.perf_counter() < _team.ended + SOON
+    woken = threads if soon else max(1, min(threads, cost // WAKING_GRAIN))
+    team = _with_helpers(woken - 1)
+    # whoever looks for work on a processor that others need keeps them from theirs
+    turns = TURNS if threads <= usable_cpus() else 0
+    team.share(team.board, turns, woken, kernel.address, first, len(values), pitch // 8, threads, length)
+    team.ended = time.perf_counter()
+
+
+class _Team:
+    """A board and the helpers that look at it."""
+
+    def __init__(self) -> None:
+        self.share = entry.kernel("bands", "share", ("int64*", *("int64",) * 8))
+        self.serve = entry.kernel("bands", "serve", ("int64*", "int64"))
+        memory = np.zeros(board.SIZE + board.LINE, np.int64)
+        self.words = memory[-entry.address(memory) // 8 % board.LINE :]
+        self.board = entry.address(self.words)
+        self.words[board.LOCK], self.words[board.UNLOCK] = _python("acquire_lock"), _python("release_lock")
+        for job in range(board.JOBS):
+            self.words[board.LINE + job * board.JOB + board.PLACE] = _locked()
+        self.ended = 0.0
+
+    def start(self, count: int) -> None:
+        """Start helpers until there are `count`."""
+        while (number := int(self.words[board.COUNT])) < count:
+            helper = board.FIRST_HELPER + number * board.LINE
+            self.words[helper + board.STATE], self.words[helper + board.PLACE] = board.BUSY, _locked()
+            self.words[board.COUNT] = number + 1
+            try:
+                # not threading.Thread, whose start waits in Python's own locks
+                _thread.start_new_thread(self._serve, (number,))
+            except RuntimeError:  # the interpreter is about to end, or the system has no more threads
+                self.words[board.COUNT] = number
+                return
+
+    def _serve(self, number: int) -> None:
+        # this frame keeps the board and the code, even when the interpreter is taken apart
+        self.serve(self.board, number)
+
+
+def _with_helpers(count: int) -> _Team:
+    global _team
+    team = _team
+    if team is None or team.words[board.COUNT] < count:
+        with _lock:
+            team = _team = _team or _Team()
+            team.start(count)
+    return team
+
+
+def _python(name: str) -> int:
+    """Return the address of a function on locks of Python's, none of which needs the GIL."""
+    return ctypes.cast(getattr(ctypes.pythonapi, f"PyThread_{name}"), ctypes.c_void_p).value or 0
+
+
+def _locked() -> int:
+    """Return the address of a new lock, which is never freed, and which has been locked."""
+    lock = ctypes.CFUNCTYPE(ctypes.c_void_p)(_python("allocate_lock"))()
+    ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int)(_python("acquire_lock"))(lock, 1)
+    return int(lock)
+
+
+def _forget_team() -> None:
+    """Drop, in a forked child, the team whose threads stayed with the parent."""
+    global _lock, _team
+    _lock, _team = threading.Lock(), None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_team)
