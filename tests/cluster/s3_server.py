@@ -1,14 +1,12 @@
 """A server of S3, of moto, that can be told to be busy or to deny: `python s3_server.py PORT FAULTS.json`.
 
-FAULTS.json, if it is there, holds what goes wrong: `busy_until`, a time (seconds since 1970) until which each second
-request is answered 503, and `denied`, a bucket to which nothing may be written. FAULTS.refused counts the former.
+FAULTS.json, if it is there, holds what goes wrong: `busy`, of how many requests each second is answered 503, and `denied`, a bucket to which nothing may be written. FAULTS.refused counts the former.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -29,7 +27,7 @@ class Faulty:
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         faults = json.loads(self.faults.read_text()) if self.faults.exists() else {}
         self.count += 1
-        if time.time() < faults.get("busy_until", 0) and self.count % 2:
+        if self.count % 2 and self.refused < faults.get("busy", 0):
             self.refused += 1
             self.faults.with_suffix(".refused").write_text(str(self.refused))
             return self._refuse(start_response, "503 Service Unavailable", "SlowDown", "Reduce your request rate.")
