@@ -1,6 +1,7 @@
 """Threads that share the bands of a call: they are started when first needed, and end with the process.
 
-Results never depend on them: a band is of outputs that nobody else writes. `kernels/bands.py` has what they do.
+Results never depend on them: a band is of outputs that nobody else writes. `kernels/bands.py` has what they do. They
+sleep when there was nothing to do for 200 microseconds at most, and at once where threads outnumber processors.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 # values a thread, below which it costs more to share them with one that looks for work, or with one that sleeps
 GRAIN, WAKING_GRAIN = 1 << 15, 1 << 18
-SOON = 5e-5  # seconds after a call: one that follows within them is taken for one of many, for which waking pays
-TURNS = 2048  # of looking for work before sleeping: 20 to 150 microseconds
+SOON = 1e-4  # seconds after a call: one that follows within them is taken for one of many, for which waking pays
+TURNS = 4096  # of looking for work before sleeping, which take 40 to 200 microseconds
 
 _NONE: Mapping[int, int] = MappingProxyType({})
 
