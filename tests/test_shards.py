@@ -279,6 +279,11 @@ def test_a_store(call: Any) -> None:
     assert call("memory://in/{0..2}.tar", "-o", "memory://out/{shard}.tar", "--scale", 2)[0] == 0
     for shard in range(3):
         assert places.read(f"memory://out/{shard}.tar") == Path(f"out/shards-{shard:03}.tar").read_bytes()
+    # what is there already is of this very job, in a worker that died before it told
+    again = ("memory://in/1.tar", "-o", "memory://out/1.tar", "--on-exists", "error", "--scale")
+    assert call(*again, 2)[0] == 0
+    status, lines = call(*again, 3)
+    assert (status, "memory://out/1.tar: the output appeared meanwhile" in lines[0]) == (1, True)
     assert call("memory://in/*.tar", "-o", "memory://out/", "--scale", 2)[1][0] == (
         "resample: skipped: memory://out/0.tar: exists"
     )

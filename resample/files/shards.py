@@ -59,12 +59,23 @@ def _target(job: Job) -> Iterator[IO[bytes]]:
             yield files[0]
         return
     with failing_as(f"{path}: cannot be written"):
-        if on_exists != "overwrite" and places.is_there(path):
+        if on_exists == "skip" and places.is_there(path):
             output.check_exists(path, on_exists)
         with tempfile.NamedTemporaryFile(prefix="resample-", suffix=formats.SHARD) as file:
             yield file
             file.flush()
-            places.upload(file.name, path)
+            if on_exists != "overwrite" and places.is_there(path):
+                output.check_appeared(path, on_exists, is_same=_are_alike(path, file.name))
+            else:
+                places.upload(file.name, path)
+
+
+def _are_alike(address: str, path: str) -> bool:
+    with places.opened(address) as there, open(path, "rb") as here:
+        while (piece := here.read(1 << 20)) == there.read(1 << 20):
+            if not piece:
+                return True
+    return False
 
 
 def _copied(job: Job, source: IO[bytes], target: IO[bytes], failures: list[Record]) -> int:

@@ -1,6 +1,7 @@
 """A server of S3, of moto, that can be told to be busy or to deny: `python s3_server.py PORT FAULTS.json`.
 
-FAULTS.json, if it is there, holds what goes wrong: `busy`, of how many requests each second is answered 503, and `denied`, a bucket to which nothing may be written. FAULTS.refused counts the former.
+FAULTS.json, if it is there, holds what goes wrong: `busy`, how many requests are answered 503, each second one, and
+`denied`, a bucket to which nothing may be written. FAULTS.refused counts the former.
 """
 
 from __future__ import annotations
