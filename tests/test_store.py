@@ -212,8 +212,13 @@ def test_a_pipe_in_the_store_is_not_waited_for(store: tuple[Path, str]) -> None:
 
 
 def test_two_processes_fill_it_at_once(tmp_path: Path, filled: tuple[Path, str]) -> None:
-    both = [start(tmp_path) for _ in range(2)]
-    assert {finish(process)[1] for process in both} == {filled[1]}
+    """Each kernel is compiled by one of them, and the other waits for it."""
+    counting = "from resample.kernels import store\nmade, compiled = store._object_code, []\n"
+    counting += "store._object_code = lambda *args: (compiled.append(args), made(*args))[1]\n"
+    both = [start(tmp_path, counting + CODE + "print(len(compiled))") for _ in range(2)]
+    found = [process.communicate(timeout=120)[0].split() for process in both]
+    assert {digest for _, digest, _ in found} == {filled[1]}
+    assert sum(int(count) for *_, count in found) == len(list(tmp_path.glob("*.o"))) > 1
     assert finish(start(tmp_path)) == (False, filled[1])
     assert {path.suffix or path.name for path in tmp_path.iterdir()} == {".o", "lock"}
 
