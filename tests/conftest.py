@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from guards import Guarded
 
 from resample import apply, threads
 from resample.kernels import entry
-
-Guarded = Callable[[bool], contextlib.AbstractContextManager[None]]
 
 
 @pytest.fixture

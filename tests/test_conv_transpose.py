@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as reference
-from conftest import Guarded
+from guards import Guarded
 from hypothesis import given, settings
 
 from resample import convolution, team, threads

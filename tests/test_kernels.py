@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from conftest import Guarded
+from guards import Guarded
 
 import resample
 import resample.functional as F
