@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -347,3 +348,33 @@ def test_without_fsspec(tmp_path: Path) -> None:
     assert "addresses take the package fsspec: pip install 'resample-images[remote]'" in done.stderr
     with pytest.raises(Failure, match="Protocol not known"):
         places.read("nowhere://a")
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("zip://::{}/cars.zip", ["a.png"]),
+        ("zip://in/::{}/cars.zip", ["b.png", "deep/c.png"]),
+        ("zip://in::{}/cars.zip", ["b.png", "deep/c.png"]),
+        ("zip://in/*.png::{}/cars.zip", ["b.png"]),
+        ("zip://*.png::{}/cars.zip", ["a.png"]),
+        ("zip://in/deep/c.png::{}/cars.zip", ["c.png"]),
+        ("simplecache::memory://in/a.png", ["a.png"]),
+        ("simplecache::memory://in/", ["a.png", "b.jpg", "deep/c.png"]),
+        ("simplecache::memory://in/*.png", ["a.png"]),
+    ],
+)
+def test_addresses_in_addresses(
+    name: str, found: list[str], store: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with zipfile.ZipFile(tmp_path / "cars.zip", "w") as archive:
+        for seed, member in enumerate(("a.png", "in/b.png", "in/deep/c.png")):
+            archive.writestr(member, encoded(seed))
+    given = (name.format(tmp_path), *(["-r"] if "in" in name else []))
+    assert call(*given, "-o", f"{tmp_path}/out/", "--scale", 2, capsys=capsys)[0] == 0
+    made = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.*"))
+    assert made == found
+    if name.endswith("zip"):
+        assert call(*given, "-o", f"{tmp_path}/new/{{index}}-{{stem}}{{ext}}", "--scale", 2, capsys=capsys)[0] == 0
+        stems = sorted(path.stem.partition("-")[2] for path in (tmp_path / "new").iterdir())
+        assert stems == [Path(path).stem for path in found]

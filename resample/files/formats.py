@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from resample.files.failures import UsageError
-from resample.files.places import without_query
+from resample.files.places import split, without_query
 
 EXTENSIONS = {
     ".jpg": "JPEG",
@@ -78,7 +78,7 @@ def extension(path: str) -> str:
 
 def is_shard(path: str) -> bool:
     """Return whether a path is that of a shard, a tar file with pictures."""
-    return extension(without_query(path)) == SHARD
+    return extension(without_query(split(path)[1])) == SHARD
 
 
 def of(path: str) -> str:

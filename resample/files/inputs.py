@@ -236,25 +236,27 @@ def _in_range(name: str) -> Iterator[str]:
 
 def _in_store(name: str, recursive: bool) -> Iterator[Found | Failure]:
     """Give the pictures of an address: of a folder, of a pattern, or the one file that it is."""
+    before, place, behind = places.split(name)
     if _is_pattern(name):
-        base = os.path.dirname(_before_pattern(name))
-        matching = places.matching(name, base)
-        yield from (Found(f"{base}/{path}", _inside(path), state) for path, state in matching)
+        base = _before_pattern(place)
+        base = base[: base.rfind("/") + 1]
+        matching = places.matching(name, f"{before}{base}{behind}")
+        yield from (Found(f"{before}{base}{path}{behind}", _inside(path), state) for path, state in matching)
         if not matching:
             # no pattern perhaps, but the name of an object with [ in it
             yield _named_alone(name) if places.is_file(name) else Nothing(f"{name}: matches nothing")
     elif not _is_folder(name):
         yield _named_alone(name)
     else:
-        has_pictures, root = False, name.rstrip("/")
+        has_pictures, root = False, place if place.endswith("://") else f"{place.rstrip('/')}/"
         for each in places.listed(name, recursive):
             is_hidden = any(part.startswith(".") for part in each.path.split("/"))
             if extension(each.path) in EXTENSIONS and not is_hidden:
                 has_pictures = True
-                yield Found(f"{root}/{each.path}", _inside(each.path), each.state)
+                yield Found(f"{before}{root}{each.path}{behind}", _inside(each.path), each.state)
         if has_pictures:
             return
-        if not name.endswith("/") and places.is_file(name):
+        if not place.endswith("/") and places.is_file(name):
             yield _named_alone(name)
         else:
             yield Nothing(f"{name}: has no pictures{'' if recursive else ', but perhaps in its folders: -r'}")
@@ -267,7 +269,7 @@ def _inside(path: str) -> str:
 
 
 def _named_alone(address: str) -> Found:
-    return Found(address, os.path.basename(places.without_query(address)))
+    return Found(address, os.path.basename(places.without_query(places.split(address)[1])))
 
 
 def _in_folder(folder: str, recursive: bool) -> Iterator[Found | Failure]:
@@ -295,14 +297,14 @@ def _is_list(name: str) -> bool:
 
 def _is_pattern(name: str) -> bool:
     if is_remote(name):
-        return _has_range(name) or glob.has_magic(places.without_query(name))
+        return _has_range(name) or glob.has_magic(places.without_query(places.split(name)[1]))
     return _has_range(name) or (glob.has_magic(name) and not os.path.lexists(name))
 
 
 def _is_folder(name: str) -> bool:
     """Return whether a name is that of a folder. That of one in a store ends in / or has no extension."""
     if is_remote(name):
-        name = places.without_query(name)
+        name = places.without_query(places.split(name)[1])
         return name.endswith("/") or "." not in os.path.basename(name)
     return os.path.isdir(name)
 

@@ -12,7 +12,7 @@ from resample.files import output
 from resample.files.failures import Failure, UsageError
 from resample.files.formats import EXTENSIONS, SHARD, extension, is_shard
 from resample.files.inputs import Found
-from resample.files.places import is_remote, without_query
+from resample.files.places import is_remote
 from resample.files.settings import Size, shown
 
 _TEXTS = ("dir", "tree", "stem", "shard", "ext", "scale", "mode")
@@ -108,7 +108,7 @@ def filled(
     Raises:
         Failure: it leaves the folder that the template begins with, as {dir} may.
     """
-    root, own = ending(os.path.basename(without_query(source.path)), look, file_format)
+    root, own = ending(os.path.basename(source.relative), look, file_format)
     found: dict[str, Any] = {
         "dir": os.path.dirname(source.path) or os.curdir,
         "tree": os.path.dirname(source.relative) or os.curdir,

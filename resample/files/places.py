@@ -100,6 +100,20 @@ def _query(path: str, query: str, instead: str) -> str:
     return query if not query or _scheme(path) in _OF_KEYS else f"?{instead}"
 
 
+def split(path: str) -> tuple[str, str, str]:
+    """Return what stands before and behind the part of an address that names a file; these are empty for most.
+
+    Of simplecache::s3://in/car.jpg that is the last part, of zip://in/car.jpg::s3://bucket/cars.zip the first.
+    """
+    parts = path.split("::") if is_remote(path) else [path]
+    place = next(number for number, part in enumerate(parts) if number == len(parts) - 1 or "://" in part)
+    return (
+        "".join(f"{part}::" for part in parts[:place]),
+        parts[place],
+        "".join(f"::{part}" for part in parts[place + 1 :]),
+    )
+
+
 def without_query(path: str) -> str:
     """Return an address without what follows its file's name, as the signature of https://host/car.jpg?sig=1 does."""
     return path.partition("?")[0] if _scheme(path) in ("http", "https") else path
@@ -255,7 +269,8 @@ def matching(pattern: str, folder: str) -> list[Listed]:
     files, name = _found(pattern)
     root = _found(folder)[1].rstrip("/")
     found = sorted(_patiently(files.glob, name, detail=True).items())
-    return [Listed(path[len(root) + 1 :], _state(entry)) for path, entry in found if entry["type"] != "directory"]
+    start = len(root) + 1 if root else 0
+    return [Listed(path[start:], _state(entry)) for path, entry in found if entry["type"] != "directory"]
 
 
 def state(path: str) -> list[Any] | None:
