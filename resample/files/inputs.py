@@ -198,10 +198,11 @@ def _of_one(name: str, recursive: bool) -> Iterator[Found | Failure]:
         except Exception as error:
             yield error if isinstance(error, Failure) else Failure(f"{name}: cannot be listed: {reason(error)}")
     elif os.path.isdir(name):
-        files = list(_in_folder(name, recursive))
-        yield from files or [
-            Nothing(f"{name}: has no pictures{'' if recursive else ', but perhaps in its folders: -r'}")
-        ]
+        picture = None
+        for picture in _in_folder(name, recursive):
+            yield picture
+        if picture is None:
+            yield _no_pictures(name, recursive)
     elif _is_pattern(name):
         matching = [path for path in sorted(glob.glob(name, recursive=True)) if not os.path.isdir(path)]
         parts = name.split(os.sep)
@@ -259,7 +260,11 @@ def _in_store(name: str, recursive: bool) -> Iterator[Found | Failure]:
         if not place.endswith("/") and places.is_file(name):
             yield _named_alone(name)
         else:
-            yield Nothing(f"{name}: has no pictures{'' if recursive else ', but perhaps in its folders: -r'}")
+            yield _no_pictures(name, recursive)
+
+
+def _no_pictures(folder: str, recursive: bool) -> Nothing:
+    return Nothing(f"{folder}: has no pictures{'' if recursive else ', but perhaps in its folders: -r'}")
 
 
 def _inside(path: str) -> str:
