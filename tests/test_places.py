@@ -378,3 +378,18 @@ def test_addresses_in_addresses(
         assert call(*given, "-o", f"{tmp_path}/new/{{index}}-{{stem}}{{ext}}", "--scale", 2, capsys=capsys)[0] == 0
         stems = sorted(path.stem.partition("-")[2] for path in (tmp_path / "new").iterdir())
         assert stems == [Path(path).stem for path in found]
+
+
+def test_a_report_that_cannot_be_uploaded(
+    store: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def upload(*_: Any) -> None:
+        raise PermissionError("Access Denied")
+
+    monkeypatch.setattr(places, "upload", upload)
+    args = ("memory://in/a.png", "-o", "memory://out/", "--scale", 2, "--report", "memory://r.jsonl")
+    status, lines = call(*args, capsys=capsys)
+    assert (status, [line for line in lines if "error" in line]) == (
+        1, ["resample: error: memory://r.jsonl: cannot be written: Access Denied"],
+    )  # fmt: skip
+    assert names(store, "/out") == ["a.png"]

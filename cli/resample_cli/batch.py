@@ -229,7 +229,8 @@ class _Report:
             say(f"error: {each[0]}: cannot be written: {reason(error)}")
             self.files.remove(each)
             self.failed = True
-            with contextlib.suppress(OSError):
+            # a report that could not be uploaded was closed then
+            with contextlib.suppress(OSError, ValueError):
                 each[1].close()
 
 
