@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -35,17 +36,14 @@ class Ledger:
         self.places: dict[int, int] = {}
         self.begun: dict[tuple[str, str], dict[str, Any]] = {}
         self.adding = threading.Lock()
-        with failing_as(f"{path}: cannot be used as a ledger"):
-            self.file = open(path, "a+b", buffering=0)  # noqa: SIM115
-            try:
-                self.earlier = open(path, "rb")  # noqa: SIM115
-                self._read()
-            except BaseException:
-                self.close()
-                raise
+        with failing_as(f"{path}: cannot be used as a ledger"), contextlib.ExitStack() as opened:
+            self.file = opened.enter_context(open(path, "a+b", buffering=0))
+            self.earlier = opened.enter_context(open(path, "rb"))
+            self._read()
+            opened.pop_all()  # open until `close`
 
     def _read(self) -> None:
-        title, place = self.earlier.readline(), 0
+        title = self.earlier.readline()
         if not title:
             self._add(_TITLE)
         elif title.removesuffix(b"\n") != json.dumps(_TITLE).encode():
