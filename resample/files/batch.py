@@ -94,8 +94,7 @@ class Plan:
         record = Record(job.path, "planned", output=job.output)
         try:
             with listening(), heard(f"{job.path}: ") as warnings:
-                if is_remote(job.output) and places.is_there(job.output):
-                    output.check_exists(job.output, job.settings.on_exists)
+                output.check_in_store(job.output, job.settings.on_exists)
                 if not is_shard(job.path):
                     look = self._look(job.path)
                     formats.check(job.file_format or look.file_format, look.output_size, self.settings.quality)

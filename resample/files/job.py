@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,8 +16,8 @@ from PIL import Image
 from resample.files import formats, places, reading, writing
 from resample.files.failures import Failure, Skipped, UsageError, failing_as, heard, listening, reason
 from resample.files.inputs import STREAM, stream
-from resample.files.output import write
-from resample.files.places import is_remote, is_there
+from resample.files.output import check_in_store, make_folder, write
+from resample.files.places import is_remote
 from resample.files.reading import Opened
 from resample.files.room import READ, WRITTEN, Room
 from resample.files.room import usual as usual_room
@@ -150,15 +149,13 @@ def failed(path: str, error: Exception) -> Record:
 
 def _made(job: Job, room: Room) -> Record:
     settings = job.settings
-    if settings.on_exists == "skip" and is_remote(job.output) and is_there(job.output):
-        raise Skipped(f"{job.output}: exists")
+    if settings.on_exists == "skip":
+        check_in_store(job.output, settings.on_exists)
     with resampled(job, room) as made:
         if job.output == STREAM:
             _to_stdout(made, settings)
         else:
-            if settings.make_folders and not is_remote(job.output):
-                with failing_as(f"{job.output}: cannot be written"):
-                    os.makedirs(os.path.dirname(job.output) or os.curdir, exist_ok=True)
+            make_folder(job.output, settings)
             writing.write([made.frames], [job.output], made.file_format, made.found, settings)
         return Record(job.path, "done", made.size, job.output, made.frames[0].size)
 

@@ -9,9 +9,9 @@ import stat
 from collections.abc import Iterator, Sequence
 from typing import IO
 
-from resample.files.failures import Failure, Skipped
+from resample.files.failures import Failure, Skipped, failing_as
 from resample.files.formats import EXTENSIONS
-from resample.files.places import is_remote
+from resample.files.places import is_remote, is_there
 from resample.files.settings import Settings
 
 try:
@@ -69,6 +69,23 @@ def check_target(path: str, source: str, settings: Settings) -> None:
         raise Failure(f"{path}: there is no folder {folder}")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise Failure(f"{path}: the folder {folder} cannot be written to")
+
+
+def make_folder(path: str, settings: Settings) -> None:
+    """Make the folder of an output, where that is asked for; a store needs none.
+
+    Raises:
+        Failure: it cannot be made.
+    """
+    if settings.make_folders and not is_remote(path):
+        with failing_as(f"{path}: cannot be written"):
+            os.makedirs(os.path.dirname(path) or os.curdir, exist_ok=True)
+
+
+def check_in_store(path: str, on_exists: str) -> None:
+    """Refuse an output that exists in a store, as `check_exists` does; of others `check_target` knows."""
+    if is_remote(path) and is_there(path):
+        check_exists(path, on_exists)
 
 
 def check_exists(path: str, on_exists: str) -> None:

@@ -52,15 +52,13 @@ def _target(job: Job) -> Iterator[IO[bytes]]:
     """Give the file that is to be the shard: it gets its name when all is written."""
     path, on_exists = job.output, job.settings.on_exists
     if not is_remote(path):
-        if job.settings.make_folders:
-            with failing_as(f"{path}: cannot be written"):
-                os.makedirs(os.path.dirname(path) or os.curdir, exist_ok=True)
+        output.make_folder(path, job.settings)
         with output.whole_files([path], on_exists) as files:
             yield files[0]
         return
     with failing_as(f"{path}: cannot be written"):
-        if on_exists == "skip" and places.is_there(path):
-            output.check_exists(path, on_exists)
+        if on_exists == "skip":
+            output.check_in_store(path, on_exists)
         with tempfile.NamedTemporaryFile(prefix="resample-", suffix=formats.SHARD) as file:
             yield file
             file.flush()
