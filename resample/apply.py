@@ -30,8 +30,7 @@ def apply(src: Array, tables: Mapping[int, Taps], out: Array | None = None) -> A
     for step in passes:
         dst = out if out is not None and step is passes[-1] else np.empty(step.shape, src.dtype)
         if dst.size:
-            arguments = (address(dst), address(src), *step.arguments)
-            in_bands(step.kernel, arguments, step.length, step.cost, step.scratch)
+            in_bands(step.kernel, (address(dst), address(src)), step.fixed, step.length, step.cost, step.scratch)
         src = dst
     return src
 

@@ -383,13 +383,14 @@ def _correlate(result: Array, samples: Array, weights: Array, bias: Array, shape
     tables = (phases.first, phases.offset, phases.place, phases.steps, length, out, stride)
     numbers = (images, groups, shape.in_channels, shape.out_channels, weights.shape[-1], rows, columns, pitch)
 
-    arguments = [*map(entry.address, (result, padded, weights, bias)), 0, 0, *map(entry.address, tables), *numbers]
-    scratch = {
-        4: whole_vectors((phases.place.size + 2) * channels * result.itemsize),
-        5: whole_vectors(math.prod(shape.stride) * channels * pitch * result.itemsize),
-    }
+    places = [*map(entry.address, (result, padded, weights, bias))]
+    fixed = entry.packed(*map(entry.address, tables), *numbers)
+    scratch = (
+        whole_vectors((phases.place.size + 2) * channels * result.itemsize),
+        whole_vectors(math.prod(shape.stride) * channels * pitch * result.itemsize),
+    )
     cost = result.size * max(1, phases.place.size // math.prod(shape.stride) // 16)
-    in_bands(kernel, arguments, items, cost, scratch)
+    in_bands(kernel, places, fixed, items, cost, scratch)
 
 
 def _even(count: int, most: int) -> int:
@@ -422,7 +423,7 @@ def _gather(result: Array, samples: Array, weights: Array, bias: Array, shape: S
             np.matmul(factor.reshape(shape.in_channels, -1).T, some.reshape(shape.in_channels, -1), out=products)
         arrays = (target, products, bias[group * out_channels + channel :], *tables)
         arguments = [*map(entry.address, arrays), *target.shape[:2], result.strides[0] // result.itemsize]
-        in_bands(kernel, arguments, math.prod(target.shape[:4]), target.size * weights.shape[-1])
+        in_bands(kernel, arguments, b"", math.prod(target.shape[:4]), target.size * weights.shape[-1])
 
 
 def _tables(*triples: Triple) -> tuple[Array, ...]:

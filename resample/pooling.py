@@ -223,7 +223,7 @@ def _find(maxima: Array, indices: Array, src: Array, extent: Array, inner: int) 
     width = int(extent[1, 2])
     cost = maxima.size * math.prod(extent[2].tolist())
     rows = maxima.size // (width * inner)
-    in_bands(kernel, arguments, rows, cost)
+    in_bands(kernel, arguments, b"", rows, cost)
 
 
 def _max_unpool(
@@ -305,7 +305,7 @@ def _place(dst: Array, src: Array, index: Array, out: tuple[int, ...], inner: in
     else:
         kernel, bands = entry.kernel("pooling", "place_channels", (*types, "int64", "int64")), inner
         arguments += [inner, planes // inner]
-    in_bands(kernel, arguments, bands, dst.size)
+    in_bands(kernel, arguments, b"", bands, dst.size)
     if invalid.any():
         wrong = index[(index < 0) | (index >= plane)][0]
         raise RuntimeError(

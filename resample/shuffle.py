@@ -147,4 +147,4 @@ def _rearrange(dst: Array, src: Array, order: tuple[int, ...]) -> None:
     kernel = entry.kernel("shuffle", "rearrange", types)
     places = [entry.address(array) for array in (dst, src, *tables)]
     rows = math.prod(src.shape[:4])
-    in_bands(kernel, places, rows, src.size)
+    in_bands(kernel, places, b"", rows, src.size)

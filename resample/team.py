@@ -7,17 +7,18 @@ sleep when there was nothing to do for 200 microseconds at most, and at once whe
 from __future__ import annotations
 
 import _thread
+import contextlib
 import ctypes
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from resample.kernels import board, entry
+from resample.kernels.entry import packed
 from resample.kernels.sizes import VECTOR, whole_vectors
 from resample.threads import get_num_threads, usable_cpus
 
@@ -27,49 +28,52 @@ if TYPE_CHECKING:
 # values a thread, below which it costs more to share them with one that looks for work, or with one that sleeps
 GRAIN, WAKING_GRAIN = 1 << 15, 1 << 18
 SOON = 1e-4  # seconds after a call: one that follows within them is taken for one of many, for which waking pays
+FEW_HELPERS = 8
 TURNS = 4096  # of looking for work before sleeping, which take 40 to 200 microseconds
-
-_NONE: Mapping[int, int] = MappingProxyType({})
 
 _lock = threading.Lock()
 _team: _Team | None = None
 
 
 def in_bands(
-    kernel: Kernel, arguments: Sequence[int], length: int, cost: int, scratch: Mapping[int, int] = _NONE
+    kernel: Kernel, places: Sequence[int], fixed: bytes, length: int, cost: int, scratch: Sequence[int] = ()
 ) -> None:
-    """Call `kernel(*arguments, low, high)` on bands that cover `range(length)`, side by side where it is worth it.
+    """Call a kernel on bands that cover `range(length)`, side by side where it is worth it.
 
-    `cost` is the number of values that the whole call computes. `scratch` says which of the arguments are memory that a
-    thread needs for its own, and how many bytes, a multiple of VECTOR: these are replaced. At most 256 threads share a
-    call.
+    Its arguments are `places`, then addresses of memory that a thread has for its own, as many bytes as `scratch` says,
+    multiples of VECTOR, then `fixed`, as `entry.packed` makes it, then the ends of the band, low and high. `cost` is
+    the number of values that the whole call computes. At most 256 threads share a call.
     """
     threads = max(1, min(get_num_threads(), board.HELPERS + 1, length, cost // GRAIN))
+    rest = fixed + packed(0, length)
     if threads == 1 and not scratch:
-        kernel(*arguments, 0, length)
+        kernel(packed(*places) + rest)
         return
-    values = [*arguments, 0, length]
+    size = 8 * (len(places) + len(scratch)) + len(rest)
     # memory of two threads shares no line of a cache
-    block = whole_vectors(8 * len(values))
-    pitch = block + sum(scratch.values())
+    block = whole_vectors(size)
+    pitch = block + sum(scratch)
     memory = np.empty(threads * pitch + VECTOR, np.uint8)
     begin = entry.address(memory)
     first = whole_vectors(begin)
     for place in range(first, first + threads * pitch, pitch):
-        own = place + block
-        for argument, size in scratch.items():
-            values[argument] = own
-            own += size
+        values, own = list(places), place + block
+        for count in scratch:
+            values.append(own)
+            own += count
+        arguments = packed(*values) + rest
         if threads == 1:
-            kernel(*values)
+            kernel(arguments)
             return
-        kernel.pack_into(memory, place - begin, *values)  # type: ignore[arg-type]
+        memory.data[place - begin : place - begin + size] = arguments
     soon = _team is not None and time.perf_counter() < _team.ended + SOON
     woken = threads if soon else max(1, min(threads, cost // WAKING_GRAIN))
     team = _with_helpers(woken - 1)
+    team.stand_apart()
     # whoever looks for work on a processor that others need keeps them from theirs
     turns = TURNS if threads <= usable_cpus() else 0
-    team.share(team.board, turns, woken, kernel.address, first, len(values), pitch // 8, threads, length)
+    shared = packed(team.board, turns, woken, kernel.address, first, size // 8, pitch // 8, threads, length)
+    team.share(shared)
     team.ended = time.perf_counter()
 
 
@@ -86,6 +90,23 @@ class _Team:
         for job in range(board.JOBS):
             self.words[board.LINE + job * board.JOB + board.PLACE] = _locked()
         self.ended = 0.0
+        self.threads: list[int] = []
+        self.caller: int | None = None
+
+    def stand_apart(self) -> None:
+        """Keep helpers off the processor that the caller is on.
+
+        Linux wakes a thread where it slept, or beside who wakes it, and moves it to an idle processor only milliseconds
+        later. Where there are many processors it finds an idle one, and to ask for that would take as long.
+        """
+        here = _processor()
+        if here == self.caller or len(self.threads) > FEW_HELPERS:
+            return
+        self.caller = here
+        if others := os.sched_getaffinity(0) - {here}:
+            for thread in self.threads:
+                with contextlib.suppress(OSError):  # of a process that may not
+                    os.sched_setaffinity(thread, others)
 
     def start(self, count: int) -> None:
         """Start helpers until there are `count`."""
@@ -101,8 +122,10 @@ class _Team:
                 return
 
     def _serve(self, number: int) -> None:
+        self.threads.append(threading.get_native_id())
+        self.caller = None
         # this frame keeps the board and the code, even when the interpreter is taken apart
-        self.serve(self.board, number)
+        self.serve(packed(self.board, number))
 
 
 def _with_helpers(count: int) -> _Team:
@@ -113,6 +136,14 @@ def _with_helpers(count: int) -> _Team:
             team = _team = _team or _Team()
             team.start(count)
     return team
+
+
+# of the C library of Linux and others; where there is none, helpers are where the system puts them
+_getcpu = getattr(ctypes.PyDLL(None), "sched_getcpu", None) if hasattr(os, "sched_setaffinity") else None
+
+
+def _processor() -> int | None:
+    return _getcpu() if _getcpu else None
 
 
 def _python(name: str) -> int:

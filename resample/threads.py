@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 from collections.abc import Iterator
+from contextvars import ContextVar
+from functools import cache
 
 from resample.arguments import integer
 
 NUM_THREADS_VARIABLE = "RESAMPLE_NUM_THREADS"
 
-_own = threading.local()
+_own: ContextVar[int | None] = ContextVar("threads of one call", default=None)
 _count: int | None = None
 
 
@@ -19,16 +20,12 @@ def get_num_threads() -> int:
     """Return how many threads one call may use.
 
     Until `set_num_threads` is called: the environment variable RESAMPLE_NUM_THREADS, else the number of CPUs that
-    this process may use.
+    this process may use; both as they are when first asked for.
 
     Raises:
         ValueError: RESAMPLE_NUM_THREADS is not a positive integer.
     """
-    if (own := getattr(_own, "count", None)) is not None:
-        return int(own)
-    if _count is not None:
-        return _count
-    return _from_environment() or usable_cpus()
+    return _own.get() or _count or _default()
 
 
 def set_num_threads(count: int) -> None:
@@ -48,18 +45,18 @@ def set_num_threads(count: int) -> None:
 @contextlib.contextmanager
 def limited(count: int | None) -> Iterator[None]:
     """Within this, the calls of this thread use so many threads, or as many as before for None."""
-    before = getattr(_own, "count", None)
-    _own.count = before if count is None else count
+    before = _own.set(_own.get() if count is None else count)
     try:
         yield
     finally:
-        _own.count = before
+        _own.reset(before)
 
 
-def _from_environment() -> int | None:
+@cache
+def _default() -> int:
     text = os.environ.get(NUM_THREADS_VARIABLE, "").strip()
     if not text:
-        return None
+        return usable_cpus()
     if not text.isdecimal() or int(text) < 1:
         raise ValueError(f"RESAMPLE_NUM_THREADS must be a positive integer, got {text!r}")
     return int(text)
@@ -69,3 +66,8 @@ def usable_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+if hasattr(os, "register_at_fork"):
+    # whoever forks workers may give each its own processors
+    os.register_at_fork(after_in_child=_default.cache_clear)

@@ -46,8 +46,8 @@ def guarded(monkeypatch: pytest.MonkeyPatch) -> Guarded:
     def kernel(module: str, name: str, types: tuple[str, ...]) -> Callable[..., None]:
         compiled = compiled_kernel(module, name, types)
 
-        def run(*arguments: int) -> None:
-            compiled(*arguments)
+        def run(arguments: bytes) -> None:
+            compiled(arguments)
             for flat, copy in placed:
                 if flat.flags.writeable:
                     flat[:] = copy

@@ -77,15 +77,14 @@ class Recording:
 
         self.function = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.POINTER(ctypes.c_int64))(function)
         self.address = ctypes.cast(self.function, ctypes.c_void_p).value
-        self.pack_into = struct.Struct("=2q").pack_into
         self.work = work
 
-    def __call__(self, low: int, high: int) -> None:
-        self.work(low, high)
+    def __call__(self, arguments: bytes) -> None:
+        self.work(*struct.unpack("=2q", arguments))
 
 
 def run(work: Callable[[int, int], None], length: int = 100, cost: int = 1 << 60) -> None:
-    team.in_bands(Recording(work), [], length, cost)  # type: ignore[arg-type]
+    team.in_bands(Recording(work), [], b"", length, cost)  # type: ignore[arg-type]
 
 
 def until_all_sleep() -> None:
@@ -191,13 +190,33 @@ def test_small_calls_leave_sleepers_alone(monkeypatch: pytest.MonkeyPatch) -> No
     assert len(bands) > 2
 
 
+@pytest.mark.skipif(team._getcpu is None, reason="threads cannot be kept off a processor here")
+def test_helpers_are_kept_off_the_processor_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or else the system may let them wait behind it, and nothing is done side by side."""
+    from resample import threads as counts
+
+    processors = os.sched_getaffinity(0)
+    if len(processors) == 1:
+        pytest.skip("needs two processors")
+    monkeypatch.setattr(counts, "_count", 2)
+    monkeypatch.setattr(team, "_team", None)
+    for here in processors:
+        monkeypatch.setattr(team, "_getcpu", lambda here=here: here)
+        run(lambda low, high: time.sleep(0.01))
+        until_all_sleep()
+        run(lambda low, high: None)
+        (helper,) = team._team.threads  # type: ignore[attr-defined]
+        assert os.sched_getaffinity(helper) == processors - {here}
+    assert os.sched_getaffinity(0) == processors
+
+
 def test_too_little_memory_for_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     from resample import threads as counts
 
     monkeypatch.setattr(counts, "_count", 2)
     kernel: Any = Recording(lambda low, high: None)
     with pytest.raises(MemoryError):
-        team.in_bands(kernel, [0], 100, 1 << 60, {0: 1 << 50})
+        team.in_bands(kernel, [], b"", 100, 1 << 60, [1 << 50])
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")

@@ -6,13 +6,13 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from functools import cache
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from resample.arrays import Array
 from resample.kernels import entry, tables
+from resample.kernels.entry import packed
 from resample.kernels.sizes import BLOCK, SHORT_INNER, VECTOR, whole_vectors
 from resample.taps import Taps, averaging
 
@@ -60,14 +60,13 @@ class Pass(NamedTuple):
     shape: Shape
     """Of the result."""
     kernel: Kernel
-    """Does the part (low, high) of `range(length)`: kernel(result, array, *arguments, low, high)."""
-    arguments: Sequence[int]
+    """Its first arguments are where the result and the array are; for the others see `team.in_bands`."""
+    fixed: bytes
     length: int
     cost: int
     owners: object
-    """What has the memory that `arguments` point to."""
-    scratch: Mapping[int, int] = MappingProxyType({})
-    """As in `team.in_bands`."""
+    """What has the memory that `fixed` points to."""
+    scratch: Sequence[int] = ()
 
 
 class _Rows(NamedTuple):
@@ -152,8 +151,8 @@ def _sums(
         of_height = [*map(entry.address, (taps.start, taps.length, weighted, edges)), weighted.shape[1], taps.precision]
         depth = taps.n_taps + 1
     pitch = -(-rows.row_out // BLOCK) * BLOCK + BLOCK
-    fixed = [0, 0, *of_width, *of_height, *rows[2:], pitch, depth]
-    scratch = {2: depth * pitch * dtype.itemsize if across else 0, 3: whole_vectors(8 * depth)}
+    fixed = packed(*of_width, *of_height, *rows[2:], pitch, depth)
+    scratch = (depth * pitch * dtype.itemsize if across else 0, whole_vectors(8 * depth))
     length = rows.planes * rows.n_out
     vectors = length * (rows.row_out * dtype.itemsize // VECTOR) * (taps.n_taps if along else 1)
     if across is not None:
@@ -201,7 +200,7 @@ def copy_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass:
 
     length = math.prod(shape[:first]) * len(start)
     lines = row_out // VECTOR + min(len(place), row_in // VECTOR)
-    return Pass(_after(shape, axes), call, fixed, length, length * lines * LINE_COST, (choice, start, place))
+    return Pass(_after(shape, axes), call, packed(*fixed), length, length * lines * LINE_COST, (choice, start, place))
 
 
 def _after(shape: Shape, axes: Mapping[int, Taps]) -> Shape:
@@ -218,9 +217,9 @@ def mean_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass:
     call = entry.kernel("loops", "average", (*(f"{dtype.name}*",) * 2, "float64*", *_PLACES * 6, *_NUMBER * 9))
     row_in = boxes[2].n_in * inner
     sizes = [taps.n_in for taps in boxes[:2]] + [taps.n_out for taps in boxes]
-    fixed = [0, *map(entry.address, runs), *sizes, row_in, inner]
+    fixed = packed(*map(entry.address, runs), *sizes, row_in, inner)
     after = _after(shape, axes)
-    return Pass(after, call, fixed, math.prod(after[:last]), math.prod(shape), runs, {2: whole_vectors(8 * row_in)})
+    return Pass(after, call, fixed, math.prod(after[:last]), math.prod(shape), runs, [whole_vectors(8 * row_in)])
 
 
 def plain_pass(shape: Shape, dtype: DType, axis: int, taps: Taps) -> Pass:
@@ -232,4 +231,4 @@ def plain_pass(shape: Shape, dtype: DType, axis: int, taps: Taps) -> Pass:
     fixed = [*map(entry.address, (taps.start, taps.length, taps.weight)), taps.n_taps, taps.precision]
     fixed += [taps.n_in, taps.n_out, inner]
     after = _after(shape, {axis: taps})
-    return Pass(after, call, fixed, outer * taps.n_out, math.prod(after), taps)
+    return Pass(after, call, packed(*fixed), outer * taps.n_out, math.prod(after), taps)

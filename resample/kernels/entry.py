@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import struct
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,16 @@ def kernel(module: str, name: str, types: tuple[str, ...]) -> Kernel:
     from resample.kernels import store  # imports llvmlite, which a process that computes nothing need not wait for
 
     return store.kernel(f"resample.kernels.{module}", name, types)
+
+
+def packed(*values: int) -> bytes:
+    """Return integers and addresses as the block of int64 that a kernel reads its arguments from."""
+    return _packer(len(values))(*values)
+
+
+@cache
+def _packer(count: int) -> Callable[..., bytes]:
+    return struct.Struct(f"={count}q").pack
 
 
 def address(array: Array) -> int:

@@ -28,6 +28,7 @@ from resample.kernels.simd import (
     interleave,
     load,
     lower_half,
+    misaligned,
     packed,
     prefetch,
     second_first,
@@ -316,8 +317,9 @@ def _groups_of_floats(
             place, place_next = source + base[u], next + base[u]
             low, high = load(src, place, 16), load(src, place + 16, 16)
             low_next, high_next = load(src, place_next, 16), load(src, place_next + 16, 16)
-            for k in range(u * taps, u * taps + taps):
-                lanes, weights = load(index, k * 16, 16), load(weight, k * 16, 16)
+            for tap in range(taps):
+                k = 16 * (u * taps + tap)
+                lanes, weights = load(index, k, 16), load(weight, k, 16)
                 chosen, chosen_next = choose_floats(low, high, lanes), choose_floats(low_next, high_next, lanes)
                 total = where_used(lanes, add_products(chosen, weights, total), total)
                 total_next = where_used(lanes, add_products(chosen_next, weights, total_next), total_next)
@@ -342,8 +344,8 @@ def _floats_along_width(
 
 @register_jitable
 def _columns_of_floats(count, dst, to, rows, place, weights, weight, length):
-    for column in range(0, length, BLOCK):
-        i = min(column, length - BLOCK)
+    for column in range(-misaligned(dst, to), length, BLOCK):
+        i = max(0, min(column, length - BLOCK))
         total = spread(types.float32(-0.0), BLOCK)
         for k in range(count):
             t = second_first(k, count)

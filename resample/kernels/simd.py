@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, models, overload, register_jitable, register_model
 
-from resample.kernels.sizes import UNUSED, VECTOR
+from resample.kernels.sizes import VECTOR
 
 INT32 = ir.IntType(32)
 
@@ -153,6 +153,19 @@ def store(typing_context, pointer, index, vector):
         return context.get_dummy_value()
 
     return types.void(pointer, index, vector), emit
+
+
+@intrinsic
+def misaligned(typing_context, pointer, index):
+    """Return by how many values `pointer[index]` lies behind the beginning of a whole vector in memory."""
+    size = pointer.dtype.bitwidth // 8
+
+    def emit(context, builder, signature, arguments):
+        number = ir.IntType(64)
+        place = builder.ptrtoint(builder.gep(arguments[0], arguments[1:2]), number)
+        return builder.udiv(builder.and_(place, number(VECTOR - 1)), number(size))
+
+    return types.int64(pointer, index), emit
 
 
 @intrinsic
@@ -401,8 +414,9 @@ def where_used(typing_context, index, new, old):
     """Return `new` in the lanes whose index is not UNUSED, `old` in the others."""
 
     def emit(context, builder, signature, arguments):
-        unused = ir.Constant(arguments[0].type, [UNUSED] * index.lanes)
-        return builder.select(builder.icmp_unsigned("!=", arguments[0], unused), arguments[1], arguments[2])
+        # asked by the sign, which UNUSED has: LLVM would make "not equal" an "equal" that masks the wrong way round
+        sign = ir.Constant(arguments[0].type, [0] * index.lanes)
+        return builder.select(builder.icmp_signed(">=", arguments[0], sign), arguments[1], arguments[2])
 
     return new(index, new, old), emit
 

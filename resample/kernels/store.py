@@ -16,7 +16,6 @@ import importlib.util
 import os
 import re
 import stat
-import struct
 import sys
 import threading
 import zlib
@@ -34,18 +33,19 @@ if TYPE_CHECKING:
 
 
 class Kernel:
-    """A compiled function: called with integers, it releases the GIL."""
+    """A compiled function, which releases the GIL."""
 
     def __init__(self, code: link.Linked, arguments: tuple[str, ...]) -> None:
         self.address, self._owner = code
         """Of a C function that takes a pointer to its arguments as int64."""
-        block = struct.Struct(f"={len(arguments)}q")
-        self.pack_into = block.pack_into
-        self._pack = block.pack
         self._function = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_char_p)(self.address)
+        self._size = 8 * len(arguments)
 
-    def __call__(self, *values: int) -> None:
-        self._function(self._pack(*values))
+    def __call__(self, arguments: bytes) -> None:
+        """Call it with `entry.packed` arguments."""
+        if len(arguments) != self._size:
+            raise TypeError(f"the kernel takes {self._size // 8} arguments, got {len(arguments) // 8}")
+        self._function(arguments)
 
 
 # whoever may write here may run code in our process: see `_trusted`
