@@ -38,9 +38,21 @@ from resample.kernels.simd import (
     store,
     where_used,
 )
-from resample.kernels.sizes import BLOCK
+from resample.kernels.sizes import BLOCK, VECTOR
 
 TWO_BLOCKS = 2 * BLOCK  # Numba takes the name, not the product, as a constant
+
+
+# Rows are asked for before they are needed, a line or two for each group; twice as many where groups take most of the
+# lines that they begin in, and rows are so many bytes apart that the next ones are far away.
+FAR = 1 << 14
+
+
+@register_jitable
+def _advance(base, groups, units):
+    """Return by how much the windows of a group are behind those of the one before it, in the middle of a row."""
+    middle = groups // 2 * units
+    return base[middle] - base[middle - units] if groups > 1 else 0
 
 
 @register_jitable
@@ -226,11 +238,15 @@ def _contract_bytes(window, sums, in_order=False):
 
     @register_jitable
     def groups_of_units(
-        count, dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups, units, outputs, precision
+        count, more, dst, to, to_next, src, source, next, ahead,
+        at, base, index, weight, groups, units, outputs, precision,
     ):  # fmt: skip
         for g in range(groups):
             prefetch(src, source + base[g * units] + ahead)
             prefetch(src, next + base[g * units] + ahead)
+            if more:
+                prefetch(src, source + base[g * units] + VECTOR + ahead)
+                prefetch(src, next + base[g * units] + VECTOR + ahead)
             total = spread(kind(0), pairs_of_window)
             total_next = total
             for u in range(g * units, g * units + count):
@@ -249,21 +265,22 @@ def _contract_bytes(window, sums, in_order=False):
         dst, to, to_next, src, source, next, ahead, at, base, index, weight, ends,
         groups, units, taps, outputs, precision,
     ):  # fmt: skip
+        advance = _advance(base, groups, units)
         # one or two units of few taps are all of bilinear and bicubic, most often: literals leave no loop of them
         if units == 1 and outputs == pairs_of_window:
             groups_of_units(
-                1, dst, to, to_next, src, source, next, ahead, at, base, index, weight,
-                groups, 1, pairs_of_window, precision,
+                1, advance > VECTOR // 2 and ahead > FAR, dst, to, to_next, src, source, next, ahead,
+                at, base, index, weight, groups, 1, pairs_of_window, precision,
             )  # fmt: skip
         elif units == 2 and outputs == pairs_of_window:
             groups_of_units(
-                2, dst, to, to_next, src, source, next, ahead, at, base, index, weight,
-                groups, 2, pairs_of_window, precision,
+                2, False, dst, to, to_next, src, source, next, ahead,
+                at, base, index, weight, groups, 2, pairs_of_window, precision,
             )  # fmt: skip
         else:
             groups_of_units(
-                units, dst, to, to_next, src, source, next, ahead, at, base, index, weight,
-                groups, units, outputs, precision,
+                units, advance > VECTOR, dst, to, to_next, src, source, next, ahead,
+                at, base, index, weight, groups, units, outputs, precision,
             )  # fmt: skip
         if has_edges:
             _sum_ends(dst, to, src, source, ends)
@@ -307,10 +324,16 @@ def _groups_of_floats(
     count, taps, dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups, units
 ):  # fmt: skip
     """Sum float32 of two rows, 16 outputs at a time; the taps of a unit are chosen from the same 32 neighbours."""
+    advance = _advance(base, groups, units)
+    more = advance > 32 or (advance > 16 and 4 * ahead > FAR)
     for g in range(groups):
         for line in range(2):
             prefetch(src, source + base[g * units] + 16 * line + ahead)
             prefetch(src, next + base[g * units] + 16 * line + ahead)
+        if more:
+            for line in range(2, 4):
+                prefetch(src, source + base[g * units] + 16 * line + ahead)
+                prefetch(src, next + base[g * units] + 16 * line + ahead)
         total = spread(types.float32(-0.0), 16)
         total_next = total
         for u in range(g * units, g * units + count):
