@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -21,7 +21,11 @@ def apply(src: Array, tables: Mapping[int, Taps], out: Array | None = None) -> A
     `src` and `out` are C-contiguous; `out` is written if given, else a new array is returned. Between two axes, sums
     are rounded to the dtype of `src`, which is what torch does.
     """
-    passes = planned(src.shape, src.dtype, tuple(tables.items()))
+    return run(src, planned(src.shape, src.dtype, tuple(tables.items())), out)
+
+
+def run(src: Array, passes: Sequence[Pass], out: Array | None = None) -> Array:
+    """Return what `planned` passes make of `src`, which are of its shape, or of one with the same values in order."""
     if not passes:
         if out is None:
             return np.array(src)

@@ -26,6 +26,16 @@ def integer(name: str, value: Any, allowed: str = "an int") -> int:
     raise TypeError(f"{name} must be {allowed}, got {value!r}")
 
 
+def frozen(value: Any) -> Any:
+    """Return a list as a tuple, which can be a key; anything else as it is."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def types(value: Any) -> tuple[type, ...] | None:
+    """Return the types of what is in a tuple: 2 and 2.0 are equal, and one key, but not both a size."""
+    return tuple(map(type, value)) if isinstance(value, tuple) else None
+
+
 def per_axis(name: str, value: Any, axes: int) -> tuple[int, ...]:
     """Return one int for each of `axes` spatial axes, from an int for all or a sequence of one or `axes`.
 

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 import numpy as np
 
 from resample import devices, linear_light, picture, sizes
-from resample.arguments import factor, length, pair
+from resample.apply import run
+from resample.arguments import factor, frozen, length, pair, types
 from resample.arrays import Array
 from resample.devices import DeviceArray
-from resample.interpolate import MODES, resampled
+from resample.interpolate import MODES, image_passes, resampled
 from resample.picture import pixels_of, planes
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from resample.kernels.cpu import Pass
 
 # those of a height and a width
 PICTURE_MODES = tuple(name for name, mode in MODES.items() if 2 in mode.ndims)
@@ -121,6 +124,14 @@ def resize(
             values that are not coded for sRGB.
         RuntimeError: there is no such device, or no driver for it.
     """
+    if type(image) is np.ndarray and out is None and device is None and not linear and image.flags.c_contiguous:
+        asked = (image.shape, image.dtype, frozen(size), types(size), frozen(scale), types(scale), mode)
+        try:
+            steps = _steps(*asked, align_corners, antialias, alpha)
+        except TypeError:  # of a wrong type, or of one that cannot be a key
+            steps = None
+        if steps is not None:
+            return run(image, steps)
     check_options(mode, align_corners, antialias, alpha)
     if picture.is_picture(image):
         if out is not None:
@@ -142,6 +153,32 @@ def resize(
         _check_out(out, array, call)
     result = _resize_array(array, call, linear, out)
     return give_back(result) if out is None else result
+
+
+@lru_cache(maxsize=256, typed=True)
+def _steps(
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    size: Any,
+    size_types: tuple[type, ...] | None,
+    scale: Any,
+    scale_types: tuple[type, ...] | None,
+    mode: str,
+    align_corners: bool,
+    antialias: bool | None,
+    alpha: str,
+) -> list[Pass] | None:
+    """Return what `resize` does with C-contiguous arrays, or None where there is more to it than these passes.
+
+    Checks and plans are then made once for all calls that are alike: of a small picture they take most of the time.
+    """
+    if len(shape) not in (2, 3) or 0 in shape:
+        return None
+    check_options(mode, align_corners, antialias, alpha)
+    call = _checked(shape[:2], size, scale, mode, align_corners, antialias, None)
+    if not _is_torchs(dtype, mode, call.antialias):
+        return None
+    return image_passes(shape, dtype, *call[:-1])
 
 
 def check_options(mode: str, align_corners: bool, antialias: bool | None, alpha: str) -> None:

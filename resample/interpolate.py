@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from resample import coordinates, filters, taps
-from resample.apply import apply
-from resample.arguments import check_addressable, integer
+from resample.apply import apply, planned
+from resample.arguments import check_addressable, frozen, integer, types
 from resample.arrays import Array, is_channels_last, memory_order
 from resample.devices import DeviceArray, borrowed, downloaded, rearranged, uploaded
 from resample.filters import Filter
+from resample.kernels.cpu import Pass
 from resample.kernels.cuda import passes
 from resample.taps import Taps
 
@@ -167,8 +168,8 @@ def interpolate(
     """
     array, give_back = borrowed("input", input)
     like = _Like(array.shape, array.dtype)
-    size, scale_factor = _frozen(size), _frozen(scale_factor)
-    asked = (like, size, _types(size), scale_factor, _types(scale_factor), mode)
+    size, scale_factor = frozen(size), frozen(scale_factor)
+    asked = (like, size, types(size), scale_factor, types(scale_factor), mode)
     try:
         sizes, factors = _settled(*asked, align_corners, recompute_scale_factor, antialias)
     except TypeError:  # of a wrong type, or of one that cannot be a key
@@ -185,15 +186,6 @@ class _Like(NamedTuple):
     @property
     def ndim(self) -> int:
         return len(self.shape)
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _types(value: Any) -> Any:
-    """Return the types of numbers in a tuple: 2 and 2.0 are equal, and one key, but not both a size."""
-    return tuple(map(type, value)) if isinstance(value, tuple) else None
 
 
 @lru_cache(maxsize=256, typed=True)
@@ -293,6 +285,31 @@ def _planned(
     home = tuple(order.index(axis) for axis in range(len(order)))
     in_half = dtype == np.float16 and not all(table.selects for table in tables.values())
     return _Call(order, home, tables, in_half)
+
+
+def image_passes(
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    sizes: tuple[int, int],
+    factors: tuple[float | None, float | None],
+    mode: str,
+    align_corners: bool,
+    antialias: bool,
+) -> list[Pass] | None:
+    """Return the passes that resample C-contiguous images of this shape, (height, width) or (height, width, channels).
+
+    Or None where `resampled` must copy the pixels, or widen them.
+    """
+    height, width = shape[:2]
+    channels, pixel = math.prod(shape[2:]), dtype.itemsize * math.prod(shape[2:])
+    strides = (0, dtype.itemsize if len(shape) == 3 else 0, width * pixel, pixel)
+    call = _planned((1, channels, height, width), strides, dtype, sizes, factors, mode, align_corners, antialias)
+    last = call.order == (0, 2, 3, 1)
+    if call.in_half or not dtype.isnative or not (last or channels == 1):
+        return None
+    dense = (1, height, width, channels) if last else (1, channels, height, width)
+    steps = planned(dense, dtype, tuple(call.tables.items()))
+    return [*steps[:-1], *(step._replace(shape=(*sizes, *shape[2:])) for step in steps[-1:])]
 
 
 def _sizes(

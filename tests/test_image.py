@@ -382,3 +382,36 @@ def test_info_is_kept() -> None:
     result = resample.resize(image, scale=2)
     assert result.info == image.info
     assert {"icc_profile", "exif", "dpi"} <= set(result.info)
+
+
+def test_what_is_equal_is_not_the_same_size() -> None:
+    """Calls that are alike are checked once; 20.0, True and 20 are equal, and alike they are not."""
+    image = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
+    for size in [(20, 20), 20, (1, 1), 1]:
+        resample.resize(image, size)
+    for wrong in [(20.0, 20), (20, 20.0), 20.0, (True, 1), True, [20.0, 20]]:
+        with pytest.raises(TypeError, match="size must be an int or a pair of ints"):
+            resample.resize(image, wrong)  # type: ignore[arg-type]
+    resample.resize(image, scale=(1, 1))
+    with pytest.raises(TypeError, match="scale must be a number"):
+        resample.resize(image, scale=(True, 1))
+    np.testing.assert_array_equal(resample.resize(image, [20, 25]), resample.resize(image, (20, 25)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("shape", [(9, 7), (9, 7, 1), (9, 7, 3), (1, 7, 3), (9, 1, 3), (1, 1, 2), (70, 1), (1, 70)])
+@pytest.mark.parametrize("dtype", ["uint8", ">f4", "float16", "float32", "float64", "int16"])
+@pytest.mark.parametrize("mode", ["nearest", "nearest-exact", "bilinear", "bicubic", "area"])
+def test_arrays_in_order_and_views_of_others_are_resized_alike(shape: tuple[int, ...], dtype: str, mode: str) -> None:
+    """Whether the passes of C-contiguous arrays were planned for their shape, or the view is copied first."""
+    array = (np.random.default_rng(1).random(shape) * 200).astype(dtype)
+    spread = np.empty(tuple(2 * n for n in shape), dtype)
+    view = spread[tuple(slice(0, 2 * n, 2) for n in shape)]
+    view[...] = array
+    for size in [(4, 5), shape[:2], (20, 3)]:
+        result = resample.resize(array, size, mode=mode)
+        assert result.dtype == array.dtype
+        assert result.shape == (*size, *shape[2:])
+        assert result.flags.c_contiguous
+        assert not np.shares_memory(result, array)
+        np.testing.assert_array_equal(result, resample.resize(view, size, mode=mode))
+        np.testing.assert_array_equal(result, resample.resize(array, size, mode=mode, out=np.empty_like(result)))
