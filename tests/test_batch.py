@@ -380,14 +380,14 @@ def test_bytes_do_not_depend_on_the_number_of_threads(call: Any) -> None:
 
 
 def test_an_unreadable_folder_is_told_of(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = os.listdir
+    original = os.scandir
 
-    def listdir(path: Any) -> Any:
+    def scandir(path: Any) -> Any:
         if str(path).endswith("deep"):
             raise PermissionError(13, "Permission denied", path)
         return original(path)
 
-    monkeypatch.setattr(os, "listdir", listdir)
+    monkeypatch.setattr(os, "scandir", scandir)
     status, lines = call("in", "-r", "-o", "out/", "--scale", 2)
     assert (status, files("out")) == (1, ["a.png", "b.png"])
     assert "resample: error: in/deep: cannot be listed: Permission denied" in lines

@@ -119,6 +119,7 @@ class _Told:
 
     def __init__(self, options: Options, report: _Report, found: Inputs, started: float) -> None:
         self.options, self.report, self.found, self.started = options, report, found, started
+        self.are_many = options.are_many
         self.counts = dict.fromkeys(("done", "planned", "skipped", "failed"), 0)
         self.failures: list[tuple[int, str]] = []
         self.refused = False
@@ -128,7 +129,7 @@ class _Told:
     def progress(self) -> Iterator[None]:
         """Within this, a terminal shows how far the run is, if there is a package for that, in place of lines."""
         options = self.options
-        if not options.are_many or options.quiet or options.dry_run or not (sys.stderr and sys.stderr.isatty()):
+        if not self.are_many or options.quiet or options.dry_run or not (sys.stderr and sys.stderr.isatty()):
             yield
             return
         try:
@@ -170,9 +171,9 @@ class _Told:
         if record.status == "failed":
             self.failures.append((record.number, record.reason))
             self.refused = record.refused
-        elif self.options.are_many and not self.options.quiet and not self.advance:
+        elif self.are_many and not self.options.quiet and not self.advance:
             say(str(record))
-        elif not self.options.are_many and not self.options.quiet:
+        elif not self.are_many and not self.options.quiet:
             seconds = f", {self.options.mode}, {time.perf_counter() - self.started:.2f} s"
             say(f"{record}{seconds if record.status == 'done' else ''}")
         self.report.add(record)
@@ -184,12 +185,12 @@ class _Told:
         for _, text in sorted(self.failures):
             say(f"error: {text}")
         counts = ", ".join(f"{count} {status}" for status, count in self.counts.items() if count)
-        if counts and self.options.are_many and (self.failures or not self.options.quiet):
+        if counts and self.are_many and (self.failures or not self.options.quiet):
             say(f"{counts}, {self.options.mode}, {time.perf_counter() - self.started:.2f} s")
 
     @property
     def status(self) -> int:
-        if self.refused and not self.options.are_many:
+        if self.refused and not self.are_many:
             return 2
         return 1 if self.failures or self.report.failed else 0
 

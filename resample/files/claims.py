@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 
 from resample.files.failures import Failure
-from resample.files.inputs import located
+from resample.files.inputs import located, resolver
 from resample.files.output import numbered, temporary_in
 from resample.files.places import is_remote, is_there
 
@@ -21,12 +21,15 @@ class Claims:
     def __init__(self, read: Iterable[str], *, rename: bool) -> None:
         self.read = {identity for identity in map(_identity, read) if identity}
         self.rename = rename
+        self.real = resolver()
         self.taken: set[int] = set()
         self.folded: set[int] = set()
 
     def is_free(self, name: str) -> bool:
         """Return whether no input has claimed the name, or one that is the same file."""
-        place = located(name)
+        return self._is_free(located(name, self.real))
+
+    def _is_free(self, place: str) -> bool:
         if hash(place) in self.taken:
             return False
         return hash(place.casefold()) not in self.folded or not _ignores_case(os.path.dirname(place))
@@ -38,11 +41,11 @@ class Claims:
             Failure: it is the name of another output, or of a file that is read.
         """
         for candidate in numbered(name) if self.rename else (name,):
-            if not self.is_free(candidate) or (self.rename and is_there(candidate)):
+            place = located(candidate, self.real)
+            if not self._is_free(place) or (self.rename and is_there(candidate)):
                 continue
-            if _identity(candidate) in self.read and _identity(candidate) != _identity(path):
+            if self.read and (identity := _identity(candidate)) in self.read and identity != _identity(path):
                 raise Failure(f"{path}: the output {candidate} is another INPUT, which is never overwritten")
-            place = located(candidate)
             self.taken.add(hash(place))
             if not is_remote(candidate):
                 self.folded.add(hash(place.casefold()))

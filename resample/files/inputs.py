@@ -7,7 +7,8 @@ import glob
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import IO, Any, NamedTuple
 
 from resample.files import places
@@ -102,14 +103,15 @@ def found(
     with * ? [ or {000..099}, or @ and the name of a file that holds such names, one a line or with NUL between them.
     """
     known: set[int] = set()
+    real = resolver()
     # a folder has each once
     several = len(names) > 1 or not _is_folder(names[0])
     for each in _named(names, recursive):
-        if isinstance(each, Found) and each.path not in names and not in_place and _was_made(each, output):
+        if isinstance(each, Found) and each.path not in names and not in_place and _was_made(each, output, real):
             continue
         if several:
             # not the names, which take ten times the memory
-            place = hash(located(each.path) if isinstance(each, Found) else str(each))
+            place = hash(located(each.path, real) if isinstance(each, Found) else str(each))
             if place in known:
                 continue
             known.add(place)
@@ -120,7 +122,7 @@ def found(
 _LABEL = re.compile(r"(.+)@(?:[0-9.]+x[0-9.]*x?|conv-transpose)")
 
 
-def _was_made(each: Found, output: str | None) -> bool:
+def _was_made(each: Found, output: str | None, real: Callable[[str], str]) -> bool:
     if is_remote(each.path):
         if output is not None:
             base = each.path[: len(each.path) - len(each.relative)].rstrip("/")
@@ -128,8 +130,8 @@ def _was_made(each: Found, output: str | None) -> bool:
         return _is_labelled(each.path)
     if output is not None:
         # a folder within the one that is named; that itself has both
-        made, place = os.path.realpath(output), os.path.realpath(os.path.dirname(each.path))
-        named = os.path.realpath(each.path[: len(each.path) - len(each.relative)] or os.curdir)
+        made, place = real(output), real(os.path.dirname(each.path))
+        named = real(each.path[: len(each.path) - len(each.relative)] or os.curdir)
         return made != named and _is_within(made, named) and _is_within(place, made)
     return _is_labelled(each.path)
 
@@ -148,11 +150,19 @@ def _is_within(folder: str, other: str) -> bool:
     return os.path.commonpath([folder, other]) == other
 
 
-def located(path: str) -> str:
+def resolver() -> Callable[[str], str]:
+    """Return what resolves the links of folders, and keeps what it found: for one run, as links may change.
+
+    To look at each part of a folder's path for each of its files takes as long as to write them.
+    """
+    return lru_cache(maxsize=1024)(os.path.realpath)
+
+
+def located(path: str, real: Callable[[str], str]) -> str:
     """Return the path with the links of its folder resolved, by which two names are known to be one file's."""
     if is_remote(path):
         return path
-    return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+    return os.path.join(real(os.path.dirname(path)), os.path.basename(path))
 
 
 def lists(names: Sequence[str]) -> list[str]:
@@ -284,16 +294,26 @@ def _in_folder(folder: str, recursive: bool) -> Iterator[Found | Failure]:
         place = waiting.pop()
         folders = []
         try:
-            names = sorted(name for name in os.listdir(place) if not name.startswith("."))
+            with os.scandir(place) as listed:
+                entries = sorted((each for each in listed if not each.name.startswith(".")), key=lambda each: each.name)
         except OSError as error:
             yield Failure(f"{place}: cannot be listed: {reason(error)}")
             continue
-        for path in (os.path.join(place, name) for name in names):
-            if os.path.isdir(path):
-                folders += [path] if recursive and not os.path.islink(path) else []
+        for each in entries:
+            path = os.path.join(place, each.name)
+            if _is_directory(each):
+                folders += [path] if recursive and not each.is_symlink() else []
             elif extension(path) in EXTENSIONS:
                 yield Found(path, os.path.relpath(path, folder))
         waiting += reversed(folders)
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    # of what is no link a listing tells it by itself
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _is_list(name: str) -> bool:

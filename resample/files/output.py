@@ -55,17 +55,18 @@ def check_target(path: str, source: str, settings: Settings) -> None:
             raise Failure(f"{path}: the output is the input, which is never overwritten")
         # what is there is looked at when it is written, by whoever does that
         return
-    if os.path.exists(path):
-        if not settings.in_place and os.path.exists(source) and os.path.samefile(path, source):
-            raise Failure(f"{path}: the output is the input, which is never overwritten but by --in-place")
-        if not os.path.isfile(path):
-            raise Failure(f"{path}: the output exists and is not a file")
     if os.path.lexists(path):
+        if os.path.exists(path):
+            if not settings.in_place and os.path.exists(source) and os.path.samefile(path, source):
+                raise Failure(f"{path}: the output is the input, which is never overwritten but by --in-place")
+            if not os.path.isfile(path):
+                raise Failure(f"{path}: the output exists and is not a file")
         check_exists(path, settings.on_exists)
     folder = os.path.dirname(path) or os.curdir
-    while settings.make_folders and not os.path.lexists(folder):
+    there = os.path.isdir(folder)
+    while settings.make_folders and not there and not os.path.lexists(folder):
         folder = os.path.dirname(folder) or os.curdir
-    if not os.path.isdir(folder):
+    if not there and not os.path.isdir(folder):
         raise Failure(f"{path}: there is no folder {folder}")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise Failure(f"{path}: the folder {folder} cannot be written to")
@@ -78,8 +79,10 @@ def make_folder(path: str, settings: Settings) -> None:
         Failure: it cannot be made.
     """
     if settings.make_folders and not is_remote(path):
-        with failing_as(f"{path}: cannot be written"):
-            os.makedirs(os.path.dirname(path) or os.curdir, exist_ok=True)
+        folder = os.path.dirname(path) or os.curdir
+        if not os.path.isdir(folder):
+            with failing_as(f"{path}: cannot be written"):
+                os.makedirs(folder, exist_ok=True)
 
 
 def check_in_store(path: str, on_exists: str) -> None:
