@@ -176,9 +176,14 @@ def _steps(
         return None
     check_options(mode, align_corners, antialias, alpha)
     call = _checked(shape[:2], size, scale, mode, align_corners, antialias, None)
-    if not _is_torchs(dtype, mode, call.antialias):
-        return None
-    return image_passes(shape, dtype, *call[:-1])
+    return _passes(shape, dtype, call)
+
+
+@lru_cache(maxsize=256)
+def _passes(shape: tuple[int, ...], dtype: np.dtype[Any], call: _Call) -> list[Pass] | None:
+    """Return what computes `call` of C-contiguous arrays, or None where they are copied or widened first."""
+    on_cpu = call.device is None and _is_torchs(dtype, call.mode, call.antialias)
+    return image_passes(shape, dtype, *call[:-1]) if on_cpu else None
 
 
 def check_options(mode: str, align_corners: bool, antialias: bool | None, alpha: str) -> None:
@@ -255,6 +260,10 @@ def _check_out(out: Any, image: Array, call: _Call) -> None:
 def _resize_array(array: Array, call: _Call, linear: bool = False, out: Array | None = None) -> Array:
     """Return an array of shape (height, width) or (height, width, channels), resized; in `out` if given."""
     dtype = array.dtype
+    if not linear and array.flags.c_contiguous and (out is None or out.flags.c_contiguous):
+        steps = _passes(array.shape, dtype, call)
+        if steps is not None:
+            return run(array, steps, out)
     if _is_torchs(dtype, call.mode, call.antialias) and not linear:
         result = resampled(planes(array), *call, out=None if out is None else planes(out))
         if out is not None:

@@ -63,6 +63,9 @@ _SINGLE = {
     "I;16N": ("=u2", (b"s", b"S")),
 }
 
+# modes whose descriptions were as expected: the installed Pillow has one for all pictures of a mode
+_known: set[str] = set()
+
 # bytes that are copied at a time between pictures of several blocks and arrays: they stay in the cache
 _BAND = 1 << 21
 
@@ -175,23 +178,35 @@ def _in_place(image: Image, *, ours: bool = False) -> Array | None:
         capsules = image.__arrow_c_array__()
     except ValueError:  # several blocks
         return None
-    schema = _schema_at(_pointer(capsules[0], b"arrow_schema"))
+    mode, (width, height) = image.mode, image.size
+    if image.im.mode != mode:
+        return None
+    if mode not in _known:
+        if not _is_expected(mode, _schema_at(_pointer(capsules[0], b"arrow_schema"))):
+            return None
+        _known.add(mode)
     values = _values_at(_pointer(capsules[1], b"arrow_array"))
-    width, height = image.size
-    shape, dtype = _layout(image.mode, (height, width))
+    shape, dtype = _layout(mode, (height, width))
     count = height * width
     if len(shape) == 3:
-        if ctypes.string_at(schema.format) != b"+w:4" or schema.n_children != 1 or not _is_plain(values, count, 1, 1):
+        if not _is_plain(values, count, 1, 1):
             return None
-        schema, values = _schema_at(_address(schema.children)), _values_at(_address(values.children))
+        values = _values_at(_address(values.children))
         count *= 4
-    expected = _SINGLE[image.mode][1] if image.mode in _SINGLE else (b"C",)
-    if ctypes.string_at(schema.format) not in expected or schema.n_children or schema.dictionary:
-        return None
     if not _is_plain(values, count, 2, 0):
         return None
     address = _address(values.buffers, 1)  # buffer 0 would tell which values are missing
     return np.asarray(_Memory(capsules[1], address, shape, dtype, ours)) if address else None
+
+
+def _is_expected(mode: str, schema: _Schema) -> bool:
+    """Return whether Arrow's description is that of the values of a mode, by which `_layout` goes."""
+    if mode not in _SINGLE:
+        if ctypes.string_at(schema.format) != b"+w:4" or schema.n_children != 1:
+            return False
+        schema = _schema_at(_address(schema.children))
+    formats = _SINGLE[mode][1] if mode in _SINGLE else (b"C",)
+    return ctypes.string_at(schema.format) in formats and not schema.n_children and not schema.dictionary
 
 
 def _schema_at(address: int) -> _Schema:

@@ -129,7 +129,7 @@ class Lent:
     readonly = 0
 
     def __init__(self, mode: str, size: tuple[int, int], lender: Image.Image) -> None:
-        self.mode, self.size, self.lender = mode, size, lender
+        self.mode, self.size, self.lender, self.im = mode, size, lender, lender.im
 
     def __arrow_c_array__(self) -> Any:
         return self.lender.__arrow_c_array__()
@@ -139,9 +139,16 @@ class Lent:
     ("mode", "size", "lender"),
     [("RGB", (5, 3), "L"), ("L", (5, 3), "RGB"), ("I", (5, 3), "F"), ("L", (5, 3), "I;16"), ("RGB", (5, 3), "I")],
 )
-def test_unexpected_storage_is_not_read(mode: str, size: tuple[int, int], lender: str) -> None:
+def test_unexpected_storage_is_not_read(
+    mode: str, size: tuple[int, int], lender: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other: Any = Lent(mode, size, Image.new(lender, (5, 3)))
     assert storage._in_place(other) is None
+    # of a Pillow that stores the mode in another way
+    monkeypatch.setattr(storage, "_known", set())
+    other.im = Image.new(mode, (1, 1)).im
+    assert storage._in_place(other) is None
+    assert not storage._known
     fitting: Any = Lent(lender, size, Image.new(lender, (5, 3)))
     assert storage._in_place(fitting) is not None
     larger: Any = Lent(lender, (5, 4), Image.new(lender, (5, 3)))
