@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from resample import coordinates, filters, taps
-from resample.apply import apply, planned
+from resample.apply import apply, planned, run
 from resample.arguments import check_addressable, frozen, integer, types
 from resample.arrays import Array, is_channels_last, memory_order
-from resample.devices import DeviceArray, borrowed, downloaded, rearranged, uploaded
+from resample.devices import DeviceArray, borrowed, dense_strides, downloaded, rearranged, uploaded
 from resample.filters import Filter
 from resample.kernels.cpu import Pass
 from resample.kernels.cuda import passes
@@ -167,21 +167,25 @@ def interpolate(
         NotImplementedError: a mode or dtype that is not listed for this number of axes.
     """
     array, give_back = borrowed("input", input)
-    like = _Like(array.shape, array.dtype)
+    like = _Like(array.shape, array.dtype, isinstance(array, np.ndarray) and array.flags.c_contiguous)
     size, scale_factor = frozen(size), frozen(scale_factor)
     asked = (like, size, types(size), scale_factor, types(scale_factor), mode)
     try:
-        sizes, factors = _settled(*asked, align_corners, recompute_scale_factor, antialias)
+        sizes, factors, steps = _settled(*asked, align_corners, recompute_scale_factor, antialias)
     except TypeError:  # of a wrong type, or of one that cannot be a key
-        sizes, factors = _settled.__wrapped__(*asked, align_corners, recompute_scale_factor, antialias)
+        sizes, factors, steps = _settled.__wrapped__(*asked, align_corners, recompute_scale_factor, antialias)
+    if steps is not None:
+        return give_back(run(array, steps))
     return give_back(resampled(array, sizes, factors, mode, bool(align_corners), bool(antialias)))
 
 
 class _Like(NamedTuple):
-    """What checks ask of an input."""
+    """What checks and plans ask of an input."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    is_dense: bool
+    """Whether it is a C-contiguous array on the CPU."""
 
     @property
     def ndim(self) -> int:
@@ -199,14 +203,22 @@ def _settled(
     align_corners: bool | None,
     recompute_scale_factor: bool | None,
     antialias: bool,
-) -> tuple[tuple[int, ...], tuple[float | None, ...]]:
-    """Return sizes and factors as `_sizes` does, of arguments that are checked once for all calls that are alike."""
+) -> tuple[tuple[int, ...], tuple[float | None, ...], list[Pass] | None]:
+    """Return sizes and factors as `_sizes` does, of arguments that are checked once for all calls that are alike.
+
+    And the passes of a C-contiguous array, or None where `resampled` must copy or widen it.
+    """
     sizes, factors = _sizes(input, size, scale_factor, mode, align_corners, recompute_scale_factor)
     _check_mode(input, mode, align_corners, antialias)
     _check_sizes(input, sizes, mode)
     _check_dtype(input, sizes, mode, antialias)
     check_addressable((*input.shape[:2], *sizes), input.dtype)
-    return sizes, factors
+    if not (input.is_dense and input.dtype.isnative):
+        return sizes, factors, None
+    strides, flags = dense_strides(input.shape, input.dtype), (bool(align_corners), bool(antialias))
+    call = _planned(input.shape, strides, input.dtype, sizes, factors, mode, *flags)
+    direct = call.order == tuple(range(input.ndim)) and not call.in_half
+    return sizes, factors, planned(input.shape, input.dtype, tuple(call.tables.items())) if direct else None
 
 
 def resampled(
