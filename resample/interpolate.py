@@ -169,11 +169,11 @@ def interpolate(
     array, give_back = borrowed("input", input)
     like = _Like(array.shape, array.dtype)
     size, scale_factor = frozen(size), frozen(scale_factor)
-    asked = (like, size, types(size), scale_factor, types(scale_factor), mode)
+    rest = (mode, align_corners, recompute_scale_factor, antialias)
     try:
-        sizes, factors = _settled(*asked, align_corners, recompute_scale_factor, antialias)
+        sizes, factors = _settled(like, size, types(size), scale_factor, types(scale_factor), *rest)
     except TypeError:  # of a wrong type, or of one that cannot be a key
-        sizes, factors = _settled.__wrapped__(*asked, align_corners, recompute_scale_factor, antialias)
+        sizes, factors = _settled.__wrapped__(like, size, (), scale_factor, (), *rest)
     return give_back(resampled(array, sizes, factors, mode, bool(align_corners), bool(antialias)))
 
 
@@ -192,9 +192,9 @@ class _Like(NamedTuple):
 def _settled(
     input: _Like,
     size: Size | None,
-    size_types: tuple[type, ...] | None,
+    size_types: tuple[type, ...],
     scale_factor: Factor | None,
-    scale_types: tuple[type, ...] | None,
+    scale_types: tuple[type, ...],
     mode: str,
     align_corners: bool | None,
     recompute_scale_factor: bool | None,
