@@ -91,7 +91,7 @@ class _Team:
             self.words[board.LINE + job * board.JOB + board.PLACE] = _locked()
         self.ended = 0.0
         self.threads: list[int] = []
-        self.caller: int | None = None
+        self.caller: tuple[int | None, set[int]] | None = None
 
     def stand_apart(self) -> None:
         """Keep helpers off the processor that the caller is on.
@@ -99,11 +99,15 @@ class _Team:
         Linux wakes a thread where it slept, or beside who wakes it, and moves it to an idle processor only milliseconds
         later. Where there are many processors it finds an idle one, and to ask for that would take as long.
         """
-        here = _processor()
-        if here == self.caller or len(self.threads) > FEW_HELPERS:
+        if not _getcpu:
             return
-        self.caller = here
-        if others := os.sched_getaffinity(0) - {here}:
+        # where they have become many, each may be anywhere again; of callers, one may be allowed less than another
+        here = _getcpu() if len(self.threads) <= FEW_HELPERS else None
+        caller = here, os.sched_getaffinity(0)
+        if caller == self.caller:
+            return
+        self.caller = caller
+        if others := caller[1] - {here}:
             for thread in self.threads:
                 with contextlib.suppress(OSError):  # of a process that may not
                     os.sched_setaffinity(thread, others)
@@ -140,10 +144,6 @@ def _with_helpers(count: int) -> _Team:
 
 # of the C library of Linux and others; where there is none, helpers are where the system puts them
 _getcpu = getattr(ctypes.PyDLL(None), "sched_getcpu", None) if hasattr(os, "sched_setaffinity") else None
-
-
-def _processor() -> int | None:
-    return _getcpu() if _getcpu else None
 
 
 def _python(name: str) -> int:

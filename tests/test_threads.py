@@ -210,6 +210,36 @@ def test_helpers_are_kept_off_the_processor_of_the_caller(monkeypatch: pytest.Mo
     assert os.sched_getaffinity(0) == processors
 
 
+@pytest.mark.skipif(team._getcpu is None, reason="threads cannot be kept off a processor here")
+def test_helpers_may_go_where_the_caller_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though another caller, on the same processor, may not go there, and though there are many of them by now."""
+    from resample import threads as counts
+
+    processors = os.sched_getaffinity(0)
+    if len(processors) == 1:
+        pytest.skip("needs two processors")
+    here = min(processors)
+    monkeypatch.setattr(team, "_getcpu", lambda: here)
+    monkeypatch.setattr(team, "_team", None)
+    monkeypatch.setattr(counts, "_count", 2)
+
+    def twice() -> list[set[int]]:
+        for _ in range(2):
+            run(lambda low, high: time.sleep(0.01))
+            until_all_sleep()
+        return [os.sched_getaffinity(thread) for thread in team._team.threads]  # type: ignore[union-attr]
+
+    def confined() -> list[set[int]]:
+        os.sched_setaffinity(0, {here})
+        return twice()
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(confined).result() == [{here}]
+    assert twice() == [processors - {here}]
+    monkeypatch.setattr(counts, "_count", team.FEW_HELPERS + 2)
+    assert twice() == [processors] * (team.FEW_HELPERS + 1)
+
+
 def test_too_little_memory_for_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     from resample import threads as counts
 
