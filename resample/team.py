@@ -44,7 +44,9 @@ def in_bands(
     multiples of VECTOR, then `fixed`, as `entry.packed` makes it, then the ends of the band, low and high. `cost` is
     the number of values that the whole call computes. At most 256 threads share a call.
     """
-    threads = max(1, min(get_num_threads(), board.HELPERS + 1, length, cost // GRAIN))
+    threads = max(1, min(board.HELPERS + 1, length, cost // GRAIN))
+    if threads > 1:  # to ask takes as long as a tenth of a small call
+        threads = min(threads, get_num_threads())
     rest = fixed + packed(0, length)
     if threads == 1 and not scratch:
         kernel(packed(*places) + rest)

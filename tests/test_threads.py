@@ -41,6 +41,23 @@ def test_default_is_the_cpus_that_this_process_may_use() -> None:
     assert in_new_process("import resample; print(resample.get_num_threads())", **environment) == str(expected)
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="threads cannot be kept on a processor here")
+def test_default_is_of_the_moment_and_the_thread() -> None:
+    """A process may be given other processors later, and a thread of its own may ask first."""
+    usable = os.sched_getaffinity(0)
+
+    def confined() -> int:
+        os.sched_setaffinity(0, {min(usable)})
+        return resample.get_num_threads()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("RESAMPLE_NUM_THREADS", raising=False)
+        patch.setattr("resample.threads._count", None)
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(confined).result() == 1
+        assert resample.get_num_threads() == len(usable)
+
+
 def test_environment_variable() -> None:
     code = "import resample; print(resample.get_num_threads())"
     assert in_new_process(code, RESAMPLE_NUM_THREADS="5") == "5"
