@@ -31,9 +31,17 @@ def frozen(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def types(value: Any) -> tuple[type, ...] | None:
-    """Return the types of what is in a tuple: 2 and 2.0 are equal, and one key, but not both a size."""
-    return tuple(map(type, value)) if isinstance(value, tuple) else None
+def types(value: Any) -> tuple[type, ...]:
+    """Return the types of one number or of a tuple of them: 2 and 2.0 are equal, and one key, but not both a size.
+
+    Raises:
+        TypeError: something is no number but may stand for one, as a tensor does, and another one later.
+    """
+    values = value if isinstance(value, tuple) else (value,)
+    for each in values:
+        if not (each is None or isinstance(each, (int, float, np.generic))):
+            raise TypeError(f"a key must be of numbers, got {each!r}")
+    return tuple(map(type, values))
 
 
 def per_axis(name: str, value: Any, axes: int) -> tuple[int, ...]:

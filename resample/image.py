@@ -125,10 +125,11 @@ def resize(
         RuntimeError: there is no such device, or no driver for it.
     """
     if type(image) is np.ndarray and out is None and device is None and not linear and image.flags.c_contiguous:
-        asked = (image.shape, image.dtype, frozen(size), types(size), frozen(scale), types(scale), mode)
+        wanted, by = frozen(size), frozen(scale)
         try:
-            steps = _steps(*asked, align_corners, antialias, alpha)
-        except TypeError:  # of a wrong type, or of one that cannot be a key
+            asked = (wanted, types(wanted), by, types(by), mode, align_corners, antialias, alpha)
+            steps = _steps(image.shape, image.dtype, *asked)
+        except (TypeError, ValueError):  # what cannot be a key; what is wrong is told of below, as it was given
             steps = None
         if steps is not None:
             return run(image, steps)
@@ -160,15 +161,15 @@ def _steps(
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
     size: Any,
-    size_types: tuple[type, ...] | None,
+    size_types: tuple[type, ...],
     scale: Any,
-    scale_types: tuple[type, ...] | None,
+    scale_types: tuple[type, ...],
     mode: str,
     align_corners: bool,
     antialias: bool | None,
     alpha: str,
 ) -> list[Pass] | None:
-    """Return what `resize` does with C-contiguous arrays, or None where there is more to it than these passes.
+    """Return what `resize` does with C-contiguous arrays, or None where their values are widened or copied first.
 
     Checks and plans are then made once for all calls that are alike: of a small picture they take most of the time.
     """

@@ -169,11 +169,11 @@ def interpolate(
     array, give_back = borrowed("input", input)
     like = _Like(array.shape, array.dtype, isinstance(array, np.ndarray) and array.flags.c_contiguous)
     size, scale_factor = frozen(size), frozen(scale_factor)
-    asked = (like, size, types(size), scale_factor, types(scale_factor), mode)
+    rest = (mode, align_corners, recompute_scale_factor, antialias)
     try:
-        sizes, factors, steps = _settled(*asked, align_corners, recompute_scale_factor, antialias)
+        sizes, factors, steps = _settled(like, size, types(size), scale_factor, types(scale_factor), *rest)
     except TypeError:  # of a wrong type, or of one that cannot be a key
-        sizes, factors, steps = _settled.__wrapped__(*asked, align_corners, recompute_scale_factor, antialias)
+        sizes, factors, steps = _settled.__wrapped__(like, size, (), scale_factor, (), *rest)
     if steps is not None:
         return give_back(run(array, steps))
     return give_back(resampled(array, sizes, factors, mode, bool(align_corners), bool(antialias)))
@@ -196,9 +196,9 @@ class _Like(NamedTuple):
 def _settled(
     input: _Like,
     size: Size | None,
-    size_types: tuple[type, ...] | None,
+    size_types: tuple[type, ...],
     scale_factor: Factor | None,
-    scale_types: tuple[type, ...] | None,
+    scale_types: tuple[type, ...],
     mode: str,
     align_corners: bool | None,
     recompute_scale_factor: bool | None,
@@ -314,6 +314,7 @@ def image_passes(
     """
     height, width = shape[:2]
     channels, pixel = math.prod(shape[2:]), dtype.itemsize * math.prod(shape[2:])
+    # of the (1, C, H, W) view that `picture.planes` makes; of axes that NumPy puts in they are 0
     strides = (0, dtype.itemsize if len(shape) == 3 else 0, width * pixel, pixel)
     call = _planned((1, channels, height, width), strides, dtype, sizes, factors, mode, align_corners, antialias)
     last = call.order == (0, 2, 3, 1)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # values a thread, below which it costs more to share them with one that looks for work, or with one that sleeps
 GRAIN, WAKING_GRAIN = 1 << 15, 1 << 18
 SOON = 1e-4  # seconds after a call: one that follows within them is taken for one of many, for which waking pays
-FEW_HELPERS = 8
+FEW_HELPERS = 8  # whose processors are chosen: for each a system call of a microsecond when the caller has moved
 TURNS = 4096  # of looking for work before sleeping, which take 40 to 200 microseconds
 
 _lock = threading.Lock()
@@ -44,7 +44,9 @@ def in_bands(
     multiples of VECTOR, then `fixed`, as `entry.packed` makes it, then the ends of the band, low and high. `cost` is
     the number of values that the whole call computes. At most 256 threads share a call.
     """
-    threads = max(1, min(get_num_threads(), board.HELPERS + 1, length, cost // GRAIN))
+    threads = max(1, min(board.HELPERS + 1, length, cost // GRAIN))
+    if threads > 1:  # to ask takes as long as a tenth of a small call
+        threads = min(threads, get_num_threads())
     rest = fixed + packed(0, length)
     if threads == 1 and not scratch:
         kernel(packed(*places) + rest)
@@ -66,12 +68,12 @@ def in_bands(
             kernel(arguments)
             return
         memory.data[place - begin : place - begin + size] = arguments
+    kernel.check(size)
     soon = _team is not None and time.perf_counter() < _team.ended + SOON
     woken = threads if soon else max(1, min(threads, cost // WAKING_GRAIN))
     team = _with_helpers(woken - 1)
-    team.stand_apart()
     # whoever looks for work on a processor that others need keeps them from theirs
-    turns = TURNS if threads <= usable_cpus() else 0
+    turns = TURNS if threads <= team.stand_apart() else 0
     shared = packed(team.board, turns, woken, kernel.address, first, size // 8, pitch // 8, threads, length)
     team.share(shared)
     team.ended = time.perf_counter()
@@ -91,22 +93,25 @@ class _Team:
             self.words[board.LINE + job * board.JOB + board.PLACE] = _locked()
         self.ended = 0.0
         self.threads: list[int] = []
-        self.caller: int | None = None
+        self.caller: tuple[int | None, set[int]] | None = None
 
-    def stand_apart(self) -> None:
-        """Keep helpers off the processor that the caller is on.
+    def stand_apart(self) -> int:
+        """Keep helpers off the processor that the caller is on, and return how many processors it may use.
 
         Linux wakes a thread where it slept, or beside who wakes it, and moves it to an idle processor only milliseconds
         later. Where there are many processors it finds an idle one, and to ask for that would take as long.
         """
-        here = _processor()
-        if here == self.caller or len(self.threads) > FEW_HELPERS:
-            return
-        self.caller = here
-        if others := os.sched_getaffinity(0) - {here}:
-            for thread in self.threads:
-                with contextlib.suppress(OSError):  # of a process that may not
-                    os.sched_setaffinity(thread, others)
+        if not _getcpu:
+            return usable_cpus()
+        # where they have become many, each may be anywhere again; of callers, one may be allowed less than another
+        here, allowed = _getcpu() if len(self.threads) <= FEW_HELPERS else None, os.sched_getaffinity(0)
+        if (here, allowed) != self.caller:
+            self.caller = here, allowed
+            if others := allowed - {here}:
+                for thread in self.threads:
+                    with contextlib.suppress(OSError):  # of a process that may not
+                        os.sched_setaffinity(thread, others)
+        return len(allowed)
 
     def start(self, count: int) -> None:
         """Start helpers until there are `count`."""
@@ -140,10 +145,6 @@ def _with_helpers(count: int) -> _Team:
 
 # of the C library of Linux and others; where there is none, helpers are where the system puts them
 _getcpu = getattr(ctypes.PyDLL(None), "sched_getcpu", None) if hasattr(os, "sched_setaffinity") else None
-
-
-def _processor() -> int | None:
-    return _getcpu() if _getcpu else None
 
 
 def _python(name: str) -> int:

@@ -6,7 +6,6 @@ import contextlib
 import os
 from collections.abc import Iterator
 from contextvars import ContextVar
-from functools import cache
 
 from resample.arguments import integer
 
@@ -20,12 +19,12 @@ def get_num_threads() -> int:
     """Return how many threads one call may use.
 
     Until `set_num_threads` is called: the environment variable RESAMPLE_NUM_THREADS, else the number of CPUs that
-    this process may use; both as they are when first asked for.
+    this thread may use.
 
     Raises:
         ValueError: RESAMPLE_NUM_THREADS is not a positive integer.
     """
-    return _own.get() or _count or _default()
+    return _own.get() or _count or _from_environment() or usable_cpus()
 
 
 def set_num_threads(count: int) -> None:
@@ -52,11 +51,10 @@ def limited(count: int | None) -> Iterator[None]:
         _own.reset(before)
 
 
-@cache
-def _default() -> int:
+def _from_environment() -> int | None:
     text = os.environ.get(NUM_THREADS_VARIABLE, "").strip()
     if not text:
-        return usable_cpus()
+        return None
     if not text.isdecimal() or int(text) < 1:
         raise ValueError(f"RESAMPLE_NUM_THREADS must be a positive integer, got {text!r}")
     return int(text)
@@ -66,8 +64,3 @@ def usable_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-if hasattr(os, "register_at_fork"):
-    # whoever forks workers may give each its own processors
-    os.register_at_fork(after_in_child=_default.cache_clear)

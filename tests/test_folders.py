@@ -76,6 +76,14 @@ def test_in_place(call: Any, tree: dict[str, Any]) -> None:
     assert lines[0] == "resample: in/a.png 40x30 -> in/a.png 80x60" or "/in/a.png 80x60" in lines[0]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="names have no newlines there")
+def test_a_name_with_a_newline_is_made_once(call: Any) -> None:
+    os.rename("in/a.png", "in/a\na.png")
+    for _ in range(2):
+        assert call("in", "--scale", 2)[0] == 0
+    assert not os.path.exists("in/a\na@2x@2x.png")
+
+
 def test_what_looks_made_is_replaced_too(call: Any) -> None:
     assert call("in", "--scale", 2)[0] == 0
     assert call("in", "--scale", 2, "--in-place")[0] == 0

@@ -15,6 +15,7 @@ import torch.nn.functional as reference
 from PIL import Image
 
 import resample
+import resample.functional as F
 
 IMAGES = Path(__file__).parent.parent / "images"
 MODES = ["nearest", "nearest-exact", "bilinear", "bicubic", "lanczos", "area"]
@@ -396,6 +397,22 @@ def test_what_is_equal_is_not_the_same_size() -> None:
     with pytest.raises(TypeError, match="scale must be a number"):
         resample.resize(image, scale=(True, 1))
     np.testing.assert_array_equal(resample.resize(image, [20, 25]), resample.resize(image, (20, 25)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("of", [lambda each: each, lambda each: (each, 3), lambda each: [each, 3]])
+def test_a_size_may_be_another_in_the_next_call(of: Any) -> None:
+    """A tensor stands for an int, and is equal to itself whatever it holds."""
+    image, number = np.zeros((40, 30, 3), np.uint8), torch.tensor(10)
+    size, planes = of(number), torch.zeros(1, 1, 8, 8)
+    for value in (10, 20):
+        number.fill_(value)
+        assert resample.resize(image, size).shape == resample.resize(image, of(value)).shape
+        assert F.interpolate(planes, size).shape == F.interpolate(planes, of(value)).shape
+
+
+def test_errors_show_a_list_as_it_was_given() -> None:
+    with pytest.raises(ValueError, match=r"got \[1, 2, 3\]"):
+        resample.resize(np.zeros((40, 30, 3), np.uint8), [1, 2, 3])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("shape", [(9, 7), (9, 7, 1), (9, 7, 3), (1, 7, 3), (9, 1, 3), (1, 1, 2), (70, 1), (1, 70)])

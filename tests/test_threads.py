@@ -41,6 +41,23 @@ def test_default_is_the_cpus_that_this_process_may_use() -> None:
     assert in_new_process("import resample; print(resample.get_num_threads())", **environment) == str(expected)
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="threads cannot be kept on a processor here")
+def test_default_is_of_the_moment_and_the_thread() -> None:
+    """A process may be given other processors later, and a thread of its own may ask first."""
+    usable = os.sched_getaffinity(0)
+
+    def confined() -> int:
+        os.sched_setaffinity(0, {min(usable)})
+        return resample.get_num_threads()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("RESAMPLE_NUM_THREADS", raising=False)
+        patch.setattr("resample.threads._count", None)
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(confined).result() == 1
+        assert resample.get_num_threads() == len(usable)
+
+
 def test_environment_variable() -> None:
     code = "import resample; print(resample.get_num_threads())"
     assert in_new_process(code, RESAMPLE_NUM_THREADS="5") == "5"
@@ -78,6 +95,9 @@ class Recording:
         self.function = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.POINTER(ctypes.c_int64))(function)
         self.address = ctypes.cast(self.function, ctypes.c_void_p).value
         self.work = work
+
+    def check(self, size: int) -> None:
+        assert size == 16
 
     def __call__(self, arguments: bytes) -> None:
         self.work(*struct.unpack("=2q", arguments))
@@ -208,6 +228,36 @@ def test_helpers_are_kept_off_the_processor_of_the_caller(monkeypatch: pytest.Mo
         (helper,) = team._team.threads  # type: ignore[attr-defined]
         assert os.sched_getaffinity(helper) == processors - {here}
     assert os.sched_getaffinity(0) == processors
+
+
+@pytest.mark.skipif(team._getcpu is None, reason="threads cannot be kept off a processor here")
+def test_helpers_may_go_where_the_caller_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though another caller, on the same processor, may not go there, and though there are many of them by now."""
+    from resample import threads as counts
+
+    processors = os.sched_getaffinity(0)
+    if len(processors) == 1:
+        pytest.skip("needs two processors")
+    here = min(processors)
+    monkeypatch.setattr(team, "_getcpu", lambda: here)
+    monkeypatch.setattr(team, "_team", None)
+    monkeypatch.setattr(counts, "_count", 2)
+
+    def twice() -> list[set[int]]:
+        for _ in range(2):
+            run(lambda low, high: time.sleep(0.01))
+            until_all_sleep()
+        return [os.sched_getaffinity(thread) for thread in team._team.threads]  # type: ignore[union-attr]
+
+    def confined() -> list[set[int]]:
+        os.sched_setaffinity(0, {here})
+        return twice()
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(confined).result() == [{here}]
+    assert twice() == [processors - {here}]
+    monkeypatch.setattr(counts, "_count", team.FEW_HELPERS + 2)
+    assert twice() == [processors] * (team.FEW_HELPERS + 1)
 
 
 def test_too_little_memory_for_threads(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,7 +119,7 @@ class _Told:
 
     def __init__(self, options: Options, report: _Report, found: Inputs, started: float) -> None:
         self.options, self.report, self.found, self.started = options, report, found, started
-        self.are_many = options.are_many
+        self.are_many = options.are_many  # as it is now: the run may make the folder that it depends on
         self.counts = dict.fromkeys(("done", "planned", "skipped", "failed"), 0)
         self.failures: list[tuple[int, str]] = []
         self.refused = False

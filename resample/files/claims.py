@@ -27,9 +27,9 @@ class Claims:
 
     def is_free(self, name: str) -> bool:
         """Return whether no input has claimed the name, or one that is the same file."""
-        return self._is_free(located(name, self.real))
+        return self._is_free_place(located(name, self.real))
 
-    def _is_free(self, place: str) -> bool:
+    def _is_free_place(self, place: str) -> bool:
         if hash(place) in self.taken:
             return False
         return hash(place.casefold()) not in self.folded or not _ignores_case(os.path.dirname(place))
@@ -42,7 +42,7 @@ class Claims:
         """
         for candidate in numbered(name) if self.rename else (name,):
             place = located(candidate, self.real)
-            if not self._is_free(place) or (self.rename and is_there(candidate)):
+            if not self._is_free_place(place) or (self.rename and is_there(candidate)):
                 continue
             if self.read and (identity := _identity(candidate)) in self.read and identity != _identity(path):
                 raise Failure(f"{path}: the output {candidate} is another INPUT, which is never overwritten")

@@ -119,7 +119,7 @@ def found(
 
 
 # what `names.label` says of a picture
-_LABEL = re.compile(r"(.+)@(?:[0-9.]+x[0-9.]*x?|conv-transpose)")
+_LABEL = re.compile(r"(.+)@(?:[0-9.]+x[0-9.]*x?|conv-transpose)", re.DOTALL)
 
 
 def _was_made(each: Found, output: str | None, real: Callable[[str], str]) -> bool:
@@ -294,26 +294,24 @@ def _in_folder(folder: str, recursive: bool) -> Iterator[Found | Failure]:
         place = waiting.pop()
         folders = []
         try:
+            names, others = [], set()
             with os.scandir(place) as listed:
-                entries = sorted((each for each in listed if not each.name.startswith(".")), key=lambda each: each.name)
+                for each in listed:
+                    if not each.name.startswith("."):
+                        names.append(each.name)
+                        # of what is a plain file a listing tells it by itself
+                        if not each.is_file(follow_symlinks=False):
+                            others.add(each.name)
         except OSError as error:
             yield Failure(f"{place}: cannot be listed: {reason(error)}")
             continue
-        for each in entries:
-            path = os.path.join(place, each.name)
-            if _is_directory(each):
-                folders += [path] if recursive and not each.is_symlink() else []
+        for name in sorted(names):
+            path = os.path.join(place, name)
+            if name in others and os.path.isdir(path):
+                folders += [path] if recursive and not os.path.islink(path) else []
             elif extension(path) in EXTENSIONS:
                 yield Found(path, os.path.relpath(path, folder))
         waiting += reversed(folders)
-
-
-def _is_directory(entry: os.DirEntry[str]) -> bool:
-    # of what is no link a listing tells it by itself
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
 
 
 def _is_list(name: str) -> bool:

@@ -63,11 +63,11 @@ def check_target(path: str, source: str, settings: Settings) -> None:
                 raise Failure(f"{path}: the output exists and is not a file")
         check_exists(path, settings.on_exists)
     folder = os.path.dirname(path) or os.curdir
-    there = os.path.isdir(folder)
-    while settings.make_folders and not there and not os.path.lexists(folder):
-        folder = os.path.dirname(folder) or os.curdir
-    if not there and not os.path.isdir(folder):
-        raise Failure(f"{path}: there is no folder {folder}")
+    if not os.path.isdir(folder):
+        while settings.make_folders and not os.path.lexists(folder):
+            folder = os.path.dirname(folder) or os.curdir
+        if not os.path.isdir(folder):
+            raise Failure(f"{path}: there is no folder {folder}")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise Failure(f"{path}: the folder {folder} cannot be written to")
 

@@ -60,13 +60,14 @@ class Pass(NamedTuple):
     shape: Shape
     """Of the result."""
     kernel: Kernel
-    """Its first arguments are where the result and the array are; for the others see `team.in_bands`."""
+    """Takes where the result and the array are, where `scratch` is, `fixed`, and the ends of a band."""
     fixed: bytes
     length: int
     cost: int
     owners: object
     """What has the memory that `fixed` points to."""
     scratch: Sequence[int] = ()
+    """As in `team.in_bands`."""
 
 
 class _Rows(NamedTuple):

@@ -43,14 +43,15 @@ from resample.kernels.sizes import BLOCK, VECTOR
 TWO_BLOCKS = 2 * BLOCK  # Numba takes the name, not the product, as a constant
 
 
-# Rows are asked for before they are needed, a line or two for each group; twice as many where groups take most of the
-# lines that they begin in, and rows are so many bytes apart that the next ones are far away.
+# Rows are asked for before they are needed, a line for each group of bytes, two for each of floats. That is doubled
+# where the windows of a group begin further behind those of the one before it, so that lines between would be missed;
+# and where they begin half as far behind, if the row asked for is so many bytes away: then some are not granted.
 FAR = 1 << 14
 
 
 @register_jitable
 def _advance(base, groups, units):
-    """Return by how much the windows of a group are behind those of the one before it, in the middle of a row."""
+    """Return by how many values the windows of a group are behind those of the one before, in the middle of a row."""
     middle = groups // 2 * units
     return base[middle] - base[middle - units] if groups > 1 else 0
 
@@ -266,7 +267,8 @@ def _contract_bytes(window, sums, in_order=False):
         groups, units, taps, outputs, precision,
     ):  # fmt: skip
         advance = _advance(base, groups, units)
-        # one or two units of few taps are all of bilinear and bicubic, most often: literals leave no loop of them
+        # one or two units of few taps are all of bilinear and bicubic, most often: literals leave no loop of them; two
+        # take so long that it does not pay to ask twice
         if units == 1 and outputs == pairs_of_window:
             groups_of_units(
                 1, advance > VECTOR // 2 and ahead > FAR, dst, to, to_next, src, source, next, ahead,
@@ -324,8 +326,8 @@ def _groups_of_floats(
     count, taps, dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups, units
 ):  # fmt: skip
     """Sum float32 of two rows, 16 outputs at a time; the taps of a unit are chosen from the same 32 neighbours."""
-    advance = _advance(base, groups, units)
-    more = advance > 32 or (advance > 16 and 4 * ahead > FAR)
+    advance = 4 * _advance(base, groups, units)
+    more = advance > 2 * VECTOR or (advance > VECTOR and 4 * ahead > FAR)
     for g in range(groups):
         for line in range(2):
             prefetch(src, source + base[g * units] + 16 * line + ahead)
@@ -367,6 +369,7 @@ def _floats_along_width(
 
 @register_jitable
 def _columns_of_floats(count, dst, to, rows, place, weights, weight, length):
+    # a store across two lines costs more than loads do: the first block is done in part twice
     for column in range(-misaligned(dst, to), length, BLOCK):
         i = max(0, min(column, length - BLOCK))
         total = spread(types.float32(-0.0), BLOCK)

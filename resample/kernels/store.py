@@ -43,9 +43,13 @@ class Kernel:
 
     def __call__(self, arguments: bytes) -> None:
         """Call it with `entry.packed` arguments."""
-        if len(arguments) != self._size:
-            raise TypeError(f"the kernel takes {self._size // 8} arguments, got {len(arguments) // 8}")
+        self.check(len(arguments))
         self._function(arguments)
+
+    def check(self, size: int) -> None:
+        """Refuse arguments of another number of bytes than it reads."""
+        if size != self._size:
+            raise TypeError(f"the kernel takes {self._size // 8} arguments, got {size // 8}")
 
 
 # whoever may write here may run code in our process: see `_trusted`
