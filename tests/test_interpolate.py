@@ -273,8 +273,15 @@ def calls(draw: st.DrawFn) -> tuple[np.ndarray, dict[str, object]]:
 def test_any_call(call: tuple[np.ndarray, dict[str, object]]) -> None:
     array, options = call
     sizes = F.interpolate(array, **options).shape[2:]
-    if options["antialias"] and has_torch_bug(array.shape[2:], sizes, array.shape[1], array.dtype.name):
+    weighs_bytes = array.dtype == np.uint8 and options["mode"] not in CHOOSING
+    same_kernels = options["antialias"] or weighs_bytes
+    if same_kernels and has_torch_bug(array.shape[2:], sizes, array.shape[1], array.dtype.name):
         return
+    if weighs_bytes and array.shape[-1] == 1:
+        # where its strides are others, torch reads what is not there: see `test_strides_of_an_image_of_width_one...`
+        dense = np.ascontiguousarray(array)
+        np.testing.assert_array_equal(F.interpolate(array, **options), F.interpolate(dense, **options))
+        array = dense
     compare(array, **options)
 
 
