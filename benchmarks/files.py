@@ -174,6 +174,7 @@ def measured(case: Case, folder: Path, rounds: int | None, only: list[str] | Non
         for name, command in tools(case).items():
             if only and name not in (OURS, *only):
                 continue
+            os.sync()  # or the system would write what one tool left on the time of the next
             target.mkdir()
             run = run_of(command(source, target))
             check(case, target, thoroughly=turn == 0)
