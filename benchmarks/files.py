@@ -290,7 +290,8 @@ def conditions() -> str:
             found.append(f"{command[0]} of {' '.join(words[:2])}" if command[0] == "mogrify" else words[0])
     return (
         f"Written by `benchmarks/files.py` on {datetime.date.today()}, {processor()}, Python "
-        f"{sys.version.split()[0]}; {', '.join(found)}. Whole processes in turn, best of several. A ratio above 1 is a "
+        f"{sys.version.split()[0]}; {', '.join(found)}. Whole processes in turn, each "
+        "begun when the disk is at rest, best of several. A ratio above 1 is a "
         "peer that takes longer, or more. All write JPEG at quality 90 with half of the colour's samples along each "
         "side; PNG at each one's own default level. vipsthumbnail enlarges by its own, wider filter."
     )
