@@ -42,7 +42,6 @@ from resample.kernels.sizes import BLOCK, VECTOR
 
 TWO_BLOCKS = 2 * BLOCK  # Numba takes the name, not the product, as a constant
 
-
 # Rows are asked for before they are needed, a line for each group of bytes, two for each of floats. That is doubled
 # where the windows of a group begin further behind those of the one before it, so that lines between would be missed;
 # and where they begin half as far behind, if the row asked for is so many bytes away: then some are not granted.

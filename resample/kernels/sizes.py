@@ -9,7 +9,7 @@ SHORT_INNER = 16
 # values that fast kernels take of a row at a time, the least that a row may have
 BLOCK = 64
 
-# the index of a lane whose row of the table has no such tap
+# the index of a lane whose row of the table has no such tap; `simd.where_used` knows it by its highest bit
 UNUSED = 255
 
 
