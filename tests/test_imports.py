@@ -55,6 +55,7 @@ LAYERS = [
         "resample.kernels.shuffle",
         "resample.kernels.pooling",
     ],
+    ["resample.kernels.pages"],
     ["resample.kernels.simd"],
     ["resample.kernels.sizes", "resample.kernels.board"],
     ["resample.convolution_shape"],

@@ -7,6 +7,7 @@ the table rows `low:high` of the axis. Nothing is allocated, nothing raises, eve
 
 from __future__ import annotations
 
+from resample.kernels.pages import clear_onward
 from resample.kernels.simd import first_total, load, multiply_add, rounded, second_first, store, totals
 from resample.kernels.sizes import SHORT_INNER
 
@@ -23,6 +24,7 @@ def _pick(width):
         for q in range(low, high):
             source = (q // n_out * n_in + start[q % n_out]) * row_in
             to = q * chosen * size
+            clear_onward(dst, to, chosen * size, high * chosen * size)
             if size <= width:
                 for o in range(whole):
                     store(dst, to + o * size, load(src, source + place[o], width))

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from numba import types
 from numba.extending import register_jitable
 
+from resample.kernels.pages import clear_onward
 from resample.kernels.simd import (
     add_byte_pairs,
     add_pairs,
@@ -28,8 +29,8 @@ from resample.kernels.simd import (
     interleave,
     load,
     lower_half,
-    misaligned,
     packed,
+    place_of,
     prefetch,
     second_first,
     shifted,
@@ -82,6 +83,7 @@ def _contract(along_width, along_height):
             plane = q // n_out
             o = q - plane * n_out
             source = plane * n_in * row_in
+            clear_onward(dst, q * row_out, row_out, high * row_out)
             if n_weights == 0:
                 if (q - low) % 2 == 0:
                     # two rows share the tables; a last single one is done twice
@@ -369,7 +371,7 @@ def _floats_along_width(
 @register_jitable
 def _columns_of_floats(count, dst, to, rows, place, weights, weight, length):
     # a store across two lines costs more than loads do: the first block is done in part twice
-    for column in range(-misaligned(dst, to), length, BLOCK):
+    for column in range(-(place_of(dst, to) % VECTOR // 4), length, BLOCK):
         i = max(0, min(column, length - BLOCK))
         total = spread(types.float32(-0.0), BLOCK)
         for k in range(count):
@@ -417,6 +419,7 @@ def _select(window):
         for q in range(low, high):
             plane = q // n_out
             o = q - plane * n_out
+            clear_onward(dst, q * row_out, row_out, high * row_out)
             if q > low and o > 0 and start[o] == start[o - 1]:
                 _copy_row(dst, q * row_out, dst, (q - 1) * row_out, row_out)
             else:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from numba.extending import register_jitable
 
+from resample.kernels.pages import clear_onward
+from resample.kernels.simd import lanes, unweave, weave
+
 
 @register_jitable(inline="always")  # before LLVM sees it, which then vectorises each call for its own strides
 def move(dst, to, to_n, to_r, src, source, source_n, source_r, n, r):
@@ -11,6 +14,33 @@ def move(dst, to, to_n, to_r, src, source, source_n, source_r, n, r):
     for i in range(n):
         for j in range(r):
             dst[to + i * to_n + j * to_r] = src[source + i * source_n + j * source_r]
+
+
+def _of_rows(count):
+    """Return what weaves `count` rows of at least a vector into one row, and what does the reverse."""
+
+    @register_jitable
+    def weave_rows(dst, to, src, source, pitch, n):
+        if n < lanes(src):
+            move(dst, to, count, 1, src, source, 1, pitch, n, count)
+        else:
+            for column in range(0, n, lanes(src)):
+                i = min(column, n - lanes(src))
+                weave(dst, to + i * count, src, source + i, pitch, count)
+
+    @register_jitable
+    def unweave_row(dst, to, pitch, src, source, n):
+        if n < lanes(src):
+            move(dst, to, 1, pitch, src, source, count, 1, n, count)
+        else:
+            for column in range(0, n, lanes(src)):
+                i = min(column, n - lanes(src))
+                unweave(dst, to + i, pitch, src, source + i * count, count)
+
+    return weave_rows, unweave_row
+
+
+(_weave_2, _unweave_2), (_weave_3, _unweave_3), (_weave_4, _unweave_4) = (_of_rows(count) for count in (2, 3, 4))
 
 
 def rearrange(dst, src, sizes, to_strides, source_strides, low, high):
@@ -24,30 +54,34 @@ def rearrange(dst, src, sizes, to_strides, source_strides, low, high):
     source_n, source_r = source_strides[4], source_strides[5]
     weaves = to_n == r and to_r == 1 and source_n == 1
     unweaves = source_n == r and source_r == 1 and to_n == 1
-    to = source = 0
-    for row in range(low, high):
-        # divisions only where a row does not follow the one before; a loop over the fourth axis is slower, as LLVM
-        # then looks for overlaps of the whole loop instead of the row
-        last = row % sizes[3]
-        if row > low and last:
+    end = sizes[0] * sizes[1] * sizes[2] * sizes[3] * n * r
+    row = low
+    while row < high:
+        rest, last = row // sizes[3], row % sizes[3]
+        i, j, k = rest // (sizes[1] * sizes[2]), rest // sizes[2] % sizes[1], rest % sizes[2]
+        to = i * to_strides[0] + j * to_strides[1] + k * to_strides[2] + last * to_strides[3]
+        source = i * source_strides[0] + j * source_strides[1] + k * source_strides[2] + last * source_strides[3]
+        if weaves:
+            clear_onward(dst, to, to_strides[2], end)
+        elif k == 0 and last == 0:
+            clear_onward(dst, to, to_strides[1], end)
+        for _ in range(min(sizes[3] - last, high - row)):
+            if weaves and r == 2:
+                _weave_2(dst, to, src, source, source_r, n)
+            elif weaves and r == 3:
+                _weave_3(dst, to, src, source, source_r, n)
+            elif weaves and r == 4:
+                _weave_4(dst, to, src, source, source_r, n)
+            elif unweaves and r == 2:
+                _unweave_2(dst, to, to_r, src, source, n)
+            elif unweaves and r == 3:
+                _unweave_3(dst, to, to_r, src, source, n)
+            elif unweaves and r == 4:
+                _unweave_4(dst, to, to_r, src, source, n)
+            elif n < r:
+                move(dst, to, to_n, to_r, src, source, source_n, source_r, n, r)
+            else:
+                move(dst, to, to_r, to_n, src, source, source_r, source_n, r, n)
+            row += 1
             to += to_strides[3]
             source += source_strides[3]
-        else:
-            rest = row // sizes[3]
-            i, j, k = rest // (sizes[1] * sizes[2]), rest // sizes[2] % sizes[1], rest % sizes[2]
-            to = i * to_strides[0] + j * to_strides[1] + k * to_strides[2] + last * to_strides[3]
-            source = i * source_strides[0] + j * source_strides[1] + k * source_strides[2] + last * source_strides[3]
-        if weaves and r == 2:
-            move(dst, to, 2, 1, src, source, 1, source_r, n, 2)
-        elif weaves and r == 3:
-            move(dst, to, 3, 1, src, source, 1, source_r, n, 3)
-        elif weaves and r == 4:
-            move(dst, to, 4, 1, src, source, 1, source_r, n, 4)
-        elif unweaves and r == 2:
-            move(dst, to, 1, to_r, src, source, 2, 1, n, 2)
-        elif unweaves and r == 3:
-            move(dst, to, 1, to_r, src, source, 3, 1, n, 3)
-        elif unweaves and r == 4:
-            move(dst, to, 1, to_r, src, source, 4, 1, n, 4)
-        else:
-            move(dst, to, to_n, to_r, src, source, source_n, source_r, n, r)

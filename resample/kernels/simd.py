@@ -156,14 +156,11 @@ def store(typing_context, pointer, index, vector):
 
 
 @intrinsic
-def misaligned(typing_context, pointer, index):
-    """Return by how many values `pointer[index]` lies behind the beginning of a whole vector in memory."""
-    size = pointer.dtype.bitwidth // 8
+def place_of(typing_context, pointer, index):
+    """Return the address of `pointer[index]`."""
 
     def emit(context, builder, signature, arguments):
-        number = ir.IntType(64)
-        place = builder.ptrtoint(builder.gep(arguments[0], arguments[1:2]), number)
-        return builder.udiv(builder.and_(place, number(VECTOR - 1)), number(size))
+        return builder.ptrtoint(builder.gep(arguments[0], arguments[1:2]), ir.IntType(64))
 
     return types.int64(pointer, index), emit
 
@@ -191,6 +188,54 @@ def spread(typing_context, value, lanes):
         return _spread(builder, arguments[0], kind.lanes)
 
     return kind(value, lanes), emit
+
+
+@intrinsic(prefer_literal=True)
+def weave(typing_context, dst, to, src, source, pitch, rows):
+    """Write a vector of each of `rows` rows, `pitch` values apart, in turns: the first value of each, then the next."""
+    lanes, count = VECTOR * 8 // src.dtype.bitwidth, rows.literal_value
+    order = [row * lanes + lane for lane in range(lanes) for row in range(count)]
+
+    def emit(context, builder, signature, arguments):
+        dst, to, src, source, pitch, _ = arguments
+        _move_in_order(builder, order, dst, to, _constant(lanes), src, source, pitch, lanes)
+        return context.get_dummy_value()
+
+    return types.void(dst, to, src, source, pitch, rows), emit
+
+
+@intrinsic(prefer_literal=True)
+def unweave(typing_context, dst, to, pitch, src, source, rows):
+    """Write what `weave` has woven to `rows` rows that are `pitch` values apart."""
+    lanes, count = VECTOR * 8 // src.dtype.bitwidth, rows.literal_value
+    order = [lane * count + row for row in range(count) for lane in range(lanes)]
+
+    def emit(context, builder, signature, arguments):
+        dst, to, pitch, src, source, _ = arguments
+        _move_in_order(builder, order, dst, to, pitch, src, source, _constant(lanes), lanes)
+        return context.get_dummy_value()
+
+    return types.void(dst, to, pitch, src, source, rows), emit
+
+
+def _move_in_order(builder, order, dst, to, to_pitch, src, source, source_pitch, lanes):
+    """Write the values at the places `order` of some vectors, which follow one another, as as many vectors."""
+    kind = ir.VectorType(ir.IntType(VECTOR * 8 // lanes), lanes)
+
+    def at(pointer, index, pitch, k):
+        place = builder.gep(pointer, [builder.add(index, builder.mul(pitch, _constant(k)))])
+        return builder.bitcast(place, kind.as_pointer())
+
+    count = len(order) // lanes
+    pieces = [builder.load(at(src, source, source_pitch, k), align=1) for k in range(count)]
+    for k in range(count):
+        chosen = pieces[0]
+        for p in range(1, count):
+            # lanes of pieces before are where they belong already, but of the first one, and later ones do not matter
+            wanted = [(lane, *divmod(place, lanes)) for lane, place in enumerate(order[k * lanes : (k + 1) * lanes])]
+            mask = [lanes + of if q == p else (of if q == 0 and p == 1 else lane) for lane, q, of in wanted]
+            chosen = _arranged(builder, chosen, pieces[p], mask)
+        builder.store(chosen, at(dst, to, to_pitch, k), align=1)
 
 
 # AVX-512 VBMI chooses from 64 bytes, SSSE3 and Arm from 16; all take the index of a byte in each lane

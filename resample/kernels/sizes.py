@@ -9,6 +9,9 @@ SHORT_INNER = 16
 # values that fast kernels take of a row at a time, the least that a row may have
 BLOCK = 64
 
+# bytes of the larger pages that Linux gives out, and NumPy asks for, where a result is large
+HUGE_PAGE = 1 << 21
+
 # the index of a lane whose row of the table has no such tap; `simd.where_used` knows it by its highest bit
 UNUSED = 255
 
