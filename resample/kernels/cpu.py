@@ -137,7 +137,7 @@ def _sums(
     kernel, pair = _CONTRACTS[weight]
     if across and across[0].in_order:
         kernel = "contract_ordered_{}"
-    widths = (*_PLACES * 2, "uint8*", f"{weight}*", *_PLACES, *_NUMBER * 5)
+    widths = (*_PLACES * 2, "uint8*", f"{weight}*", *_PLACES, *_NUMBER * 7)
     heights = (*_PLACES * 2, pair, *_PLACES, *_NUMBER * 2)
     types = (*(f"{dtype.name}*",) * 3, *_PLACES, *widths, *heights, *_NUMBER * 8)
     call = entry.kernel("rows", kernel.format(window()), types)
@@ -145,7 +145,7 @@ def _sums(
     if across is not None:
         width, edges, precision = across
         of_width = [*map(entry.address, (width.at, width.base, width.source, width.weight, edges)), *width.base.shape]
-        of_width += [width.taps, width.outputs, precision]
+        of_width += [width.taps, width.outputs, *width.alike, precision]
     if along is not None:
         taps, edges = along
         weighted = tables.heights(taps) if dtype == np.uint8 else taps.weight

@@ -22,6 +22,7 @@ from resample.kernels.simd import (
     add_byte_pairs,
     add_pairs,
     add_products,
+    after,
     bits_as,
     bytes_of,
     choose_floats,
@@ -34,6 +35,7 @@ from resample.kernels.simd import (
     prefetch,
     second_first,
     shifted,
+    shifted_words,
     shuffle_bytes,
     spread,
     store,
@@ -68,7 +70,7 @@ def _contract(along_width, along_height):
 
     def contract(
         dst, src, ring, place,
-        at, base, index, weight, ends, groups, units, taps, outputs, precision,
+        at, base, index, weight, ends, groups, units, taps, outputs, alike, other, precision,
         start, length, weights, edges, n_weights, height_precision,
         n_in, n_out, row_in, row_out, pitch, depth, low, high,
     ):  # fmt: skip
@@ -78,11 +80,10 @@ def _contract(along_width, along_height):
         `depth` rows of `pitch` values, BLOCK more than a row has because groups may write beyond its end; `place` holds
         as many numbers; both are this band's own.
         """
-        done = 0
+        # counted along, as a division takes as long as a hundred values of a row
+        o, source, size = low % n_out, low // n_out * n_in * row_in, depth * pitch
+        done = to = 0
         for q in range(low, high):
-            plane = q // n_out
-            o = q - plane * n_out
-            source = plane * n_in * row_in
             clear_onward(dst, q * row_out, row_out, high * row_out)
             if n_weights == 0:
                 if (q - low) % 2 == 0:
@@ -90,33 +91,53 @@ def _contract(along_width, along_height):
                     next = source + (o + 1) * row_in if q + 1 < high else source + o * row_in
                     along_width(
                         ring, 0, pitch, src, source + o * row_in, next, 2 * row_in,
-                        at, base, index, weight, ends, groups, units, taps, outputs, precision,
+                        at, base, index, weight, ends, groups, units, taps, outputs, alike, other, precision,
                     )  # fmt: skip
                 _copy_row(dst, q * row_out, ring, (q - low) % 2 * pitch, row_out)
-                continue
-            first = start[o]
-            last = first + length[o] - 1
-            if groups > 0:
-                if q == low or o == 0 or done < first:
-                    done = first
-                while done <= last:
-                    next = done + 1 if done + 1 < n_in else done
-                    # the processor's own prefetching begins anew every 4096 bytes, which is too late for long rows
-                    later = done + 2 if done + 2 <= last or o + 1 == n_out else max(done + 2, start[o + 1])
-                    along_width(
-                        ring, done % depth * pitch, next % depth * pitch, src,
-                        source + done * row_in, source + next * row_in, (later - done) * row_in,
-                        at, base, index, weight, ends, groups, units, taps, outputs, precision,
-                    )  # fmt: skip
-                    done += 2
-            for k in range(length[o] + 1):
-                # one row more than there are taps: the partner of an odd last one, of weight 0, must be some row
-                row = first + k if first + k <= last else last
-                place[k] = row % depth * pitch if groups > 0 else source + row * row_in
-            rows = ring if groups > 0 else src
-            along_height(
-                dst, q * row_out, rows, place, o, length[o], weights, o * n_weights, edges, row_out, height_precision
-            )
+            else:
+                first = start[o]
+                last = first + length[o] - 1
+                row, step = source + first * row_in, row_in
+                if groups > 0:
+                    if q == low or o == 0 or done < first:
+                        done, to = first, 0
+                    # where the first row is in the ring
+                    row, step = to - (done - first) * pitch, pitch
+                    if row < 0:
+                        row += size
+                    while done <= last:
+                        single = done + 1 == n_in
+                        next = done if single else done + 1
+                        to_next = to if single else to + pitch
+                        if to_next == size:
+                            to_next = 0
+                        # the processor's own prefetching begins anew every 4096 bytes, too late for long rows
+                        later = done + 2 if done + 2 <= last or o + 1 == n_out else max(done + 2, start[o + 1])
+                        along_width(
+                            ring, to, to_next, src,
+                            source + done * row_in, source + next * row_in, (later - done) * row_in,
+                            at, base, index, weight, ends, groups, units, taps, outputs, alike, other, precision,
+                        )  # fmt: skip
+                        done = next + 1
+                        to = to_next + pitch
+                        if to == size:
+                            to = 0
+                for k in range(length[o] + 1):
+                    place[k] = row
+                    # one row more than there are taps: the partner of an odd last one, of weight 0, must be some row
+                    if first + k < last:
+                        row += step
+                        if groups > 0 and row == size:
+                            row = 0
+                rows = ring if groups > 0 else src
+                along_height(
+                    dst, q * row_out, rows, place, o, length[o], weights, o * n_weights, edges, row_out,
+                    height_precision,
+                )  # fmt: skip
+            o += 1
+            if o == n_out:
+                o = 0
+                source += n_in * row_in
 
     return contract
 
@@ -128,8 +149,10 @@ class _Sums(NamedTuple):
     """Of the sums."""
     add: Any
     """(pairs of bytes, pairs of weights, totals) to totals."""
+    shift: Any
+    """(totals, precision) to levels that are not yet clamped to a byte."""
     level: Any
-    """Totals to levels that are not yet clamped to a byte, in the order of the pairs."""
+    """The same, in the order of the pairs."""
     add_rows: Any
     """The same for bytes that are interleaved and one pair of weights for all."""
     pack: Any
@@ -156,7 +179,7 @@ def _wide_sums(window):
     def pack(levels):
         return packed(packed(levels, window), window)
 
-    return _Sums(types.int32, add, level, add_rows, pack)
+    return _Sums(types.int32, add, shifted, level, add_rows, pack)
 
 
 def _narrow_sums(window):
@@ -167,8 +190,8 @@ def _narrow_sums(window):
         return add_byte_pairs(pairs, weights, total, window)
 
     @register_jitable
-    def level(total, precision):
-        return shifted(total, precision)
+    def shift(total, precision):
+        return shifted_words(total, precision, window)
 
     @register_jitable
     def add_rows(pairs, weights, total):
@@ -178,7 +201,7 @@ def _narrow_sums(window):
     def pack(levels):
         return packed(levels, window)
 
-    return _Sums(types.int16, add, level, add_rows, pack)
+    return _Sums(types.int16, add, shift, shift, add_rows, pack)
 
 
 # The few outputs at the edges: with `while`, as LLVM would make vectors of a loop whose end it knows, and without the
@@ -217,11 +240,11 @@ def _sum_edge(dst, to, rows, place, edges, edge, length):
 def _contract_bytes(window, sums, in_order=False):
     """Return the kernel that sums bytes by shuffles that choose from `window` of them.
 
-    `in_order`: for windows whose pairs are so already, and need no shuffle.
+    `in_order`: for tables where the pairs of groups that are alike are in order already, and need no shuffle.
     """
     pairs_of_window = window // 2  # Numba takes the name, not the division, as a constant
-    kind, add, level, add_rows, pack = sums
-    has_edges = kind is types.int16  # of `tables.narrowed`
+    kind, add, shift, level, add_rows, pack = sums
+    narrow = kind is types.int16  # see `tables.narrowed`
 
     @register_jitable
     def finish(dst, to, total, outputs, precision):
@@ -230,91 +253,153 @@ def _contract_bytes(window, sums, in_order=False):
         else:
             quarter = halves_added(total)
             if outputs == window // 4:
-                store(dst, to, bytes_of(shifted(quarter, precision)))
+                store(dst, to, bytes_of(shift(quarter, precision)))
             else:
                 eighth = halves_added(quarter)
                 if outputs == window // 8:
-                    store(dst, to, bytes_of(shifted(eighth, precision)))
+                    store(dst, to, bytes_of(shift(eighth, precision)))
                 else:
-                    store(dst, to, bytes_of(shifted(halves_added(eighth), precision)))
+                    store(dst, to, bytes_of(shift(halves_added(eighth), precision)))
 
-    @register_jitable
-    def groups_of_units(
-        count, more, dst, to, to_next, src, source, next, ahead,
-        at, base, index, weight, groups, units, outputs, precision,
-    ):  # fmt: skip
-        for g in range(groups):
-            prefetch(src, source + base[g * units] + ahead)
-            prefetch(src, next + base[g * units] + ahead)
-            if more:
-                prefetch(src, source + base[g * units] + VECTOR + ahead)
-                prefetch(src, next + base[g * units] + VECTOR + ahead)
-            total = spread(kind(0), pairs_of_window)
-            total_next = total
-            for u in range(g * units, g * units + count):
-                pairs, pairs_next = load(src, source + base[u], window), load(src, next + base[u], window)
-                if not in_order:
+    def groups_of(count):
+        """Return what sums groups of `count` units, for a loop of one or two costs as much as they do; or of any, if 0.
+
+        One or two units are all of bilinear and bicubic, most often.
+        """
+
+        @register_jitable
+        def sum_groups(
+            dst, to, to_next, src, source, next, ahead, more,
+            at, base, index, weight, groups, units, outputs, precision,
+        ):  # fmt: skip
+            units = count or units
+            for g in range(groups):
+                prefetch(src, source + base[g * units] + ahead)
+                prefetch(src, next + base[g * units] + ahead)
+                if more:
+                    prefetch(src, source + base[g * units] + VECTOR + ahead)
+                    prefetch(src, next + base[g * units] + VECTOR + ahead)
+                total = spread(kind(0), pairs_of_window)
+                total_next = total
+                for u in range(g * units, (g + 1) * units):
+                    pairs, pairs_next = load(src, source + base[u], window), load(src, next + base[u], window)
                     lanes = load(index, u * window, window)
                     pairs, pairs_next = shuffle_bytes(pairs, lanes), shuffle_bytes(pairs_next, lanes)
-                weights = load(weight, u * window, window)
-                total = add(pairs, weights, total)
-                total_next = add(pairs_next, weights, total_next)
-            finish(dst, to + at[g], total, outputs, precision)
-            finish(dst, to_next + at[g], total_next, outputs, precision)
+                    weights = load(weight, u * window, window)
+                    total = add(pairs, weights, total)
+                    total_next = add(pairs_next, weights, total_next)
+                finish(dst, to + at[g], total, outputs, precision)
+                finish(dst, to_next + at[g], total_next, outputs, precision)
+
+        return sum_groups
+
+    one_unit, two_units, any_units = groups_of(1), groups_of(2), groups_of(0)
+
+    @register_jitable
+    def pairs_at(src, place, lanes):
+        pairs = load(src, place, window)
+        return pairs if in_order else shuffle_bytes(pairs, lanes)
+
+    def groups_alike(count):
+        """Return what sums groups of one or two units that differ in their places alone: tables stay in registers."""
+        two = count == 2
+
+        @register_jitable
+        def sum_alike(
+            dst, to, to_next, src, source, next, ahead, more, at, base, index, weight, first, end, precision
+        ):  # fmt: skip
+            u = first * count
+            v = u + count - 1
+            lanes, weights = load(index, u * window, window), load(weight, u * window, window)
+            lanes_2, weights_2 = load(index, v * window, window), load(weight, v * window, window)
+            apart, step, advance = base[v] - base[u], at[first + 1] - at[first], base[u + count] - base[u]
+            to, to_next, source, next = to + at[first], to_next + at[first], source + base[u], next + base[u]
+            for _ in range(first, end):
+                prefetch(src, source + ahead)
+                prefetch(src, next + ahead)
+                if more:
+                    prefetch(src, source + VECTOR + ahead)
+                    prefetch(src, next + VECTOR + ahead)
+                total = add(pairs_at(src, source, lanes), weights, spread(kind(0), pairs_of_window))
+                total_next = add(pairs_at(src, next, lanes), weights, spread(kind(0), pairs_of_window))
+                if two:
+                    total = add(pairs_at(src, source + apart, lanes_2), weights_2, total)
+                    total_next = add(pairs_at(src, next + apart, lanes_2), weights_2, total_next)
+                finish(dst, to, total, pairs_of_window, precision)
+                finish(dst, to_next, total_next, pairs_of_window, precision)
+                to, to_next, source, next = to + step, to_next + step, source + advance, next + advance
+
+        return sum_alike
+
+    alike_1, alike_2 = groups_alike(1), groups_alike(2)
 
     @register_jitable
     def along_width(
         dst, to, to_next, src, source, next, ahead, at, base, index, weight, ends,
-        groups, units, taps, outputs, precision,
+        groups, units, taps, outputs, alike, other, precision,
     ):  # fmt: skip
         advance = _advance(base, groups, units)
-        # one or two units of few taps are all of bilinear and bicubic, most often: literals leave no loop of them; two
-        # take so long that it does not pay to ask twice
+        places, tables = (dst, to, to_next, src, source, next, ahead), (at, base, index, weight, groups)
+        more = advance > VECTOR // 2 and ahead > FAR
         if units == 1 and outputs == pairs_of_window:
-            groups_of_units(
-                1, advance > VECTOR // 2 and ahead > FAR, dst, to, to_next, src, source, next, ahead,
-                at, base, index, weight, groups, 1, pairs_of_window, precision,
-            )  # fmt: skip
+            one_unit(*places, more, *tables, 1, pairs_of_window, precision)
         elif units == 2 and outputs == pairs_of_window:
-            groups_of_units(
-                2, False, dst, to, to_next, src, source, next, ahead,
-                at, base, index, weight, groups, 2, pairs_of_window, precision,
-            )  # fmt: skip
+            # two take so long that it does not pay to ask twice
+            two_units(*places, False, *tables, 2, pairs_of_window, precision)
         else:
-            groups_of_units(
-                units, advance > VECTOR, dst, to, to_next, src, source, next, ahead,
-                at, base, index, weight, groups, units, outputs, precision,
-            )  # fmt: skip
-        if has_edges:
-            _sum_ends(dst, to, src, source, ends)
-            _sum_ends(dst, to_next, src, next, ends)
+            any_units(*places, advance > VECTOR, *tables, units, outputs, precision)
 
     @register_jitable
-    def columns_of_pairs(count, dst, to, rows, place, weights, weight, length, precision):
-        for column in range(0, length, BLOCK):
-            i = min(column, length - BLOCK)
-            total = spread(kind(0), BLOCK)
-            for k in range(count):
-                both = interleave(load(rows, place[2 * k] + i, BLOCK), load(rows, place[2 * k + 1] + i, BLOCK))
-                total = add_rows(both, weights[weight + k], total)
-            store(dst, to + i, pack(shifted(total, precision)))
+    def narrow_along_width(
+        dst, to, to_next, src, source, next, ahead, at, base, index, weight, ends,
+        groups, units, taps, outputs, alike, other, precision,
+    ):  # fmt: skip
+        more = units == 1 and _advance(base, groups, units) > VECTOR // 2 and ahead > FAR
+        places, tables = (dst, to, to_next, src, source, next, ahead), (at, base, index, weight)
+        any_units(*places, more, *tables, alike, units, outputs, precision)
+        if alike < other and units == 1:
+            alike_1(*places, more, *tables, alike, other, precision)
+        elif alike < other:
+            alike_2(*places, more, *tables, alike, other, precision)
+        u = other * units
+        tables = after(at, other), after(base, u), after(index, u * window), after(weight, u * window)
+        any_units(*places, more, *tables, groups - other, units, outputs, precision)
+        _sum_ends(dst, to, src, source, ends)
+        _sum_ends(dst, to_next, src, next, ends)
+
+    def columns_of(count):
+        """Return what adds up `count` pairs of rows: a literal, as a loop of so few would cost as much; or any, if 0."""
+
+        @register_jitable
+        def sum_columns(dst, to, rows, place, weights, weight, pairs, length, precision):
+            for column in range(0, length, BLOCK):
+                i = min(column, length - BLOCK)
+                total = spread(kind(0), BLOCK)
+                for k in range(count or pairs):
+                    both = interleave(load(rows, place[2 * k] + i, BLOCK), load(rows, place[2 * k + 1] + i, BLOCK))
+                    total = add_rows(both, weights[weight + k], total)
+                store(dst, to + i, pack(shift(total, precision)))
+
+        return sum_columns
+
+    one_pair, two_pairs, any_pairs = columns_of(1), columns_of(2), columns_of(0)
 
     @register_jitable
     def along_height(dst, to, rows, place, o, taps, weights, weight, edges, length, precision):
-        if has_edges:
+        if narrow:
             for e in range(edges[0]):
                 if edges[3 + e * edges[2]] == o:
                     _sum_edge(dst, to, rows, place, edges, 3 + e * edges[2], length)
                     return
         pairs = (taps + 1) // 2
         if pairs == 1:
-            columns_of_pairs(1, dst, to, rows, place, weights, weight, length, precision)
+            one_pair(dst, to, rows, place, weights, weight, pairs, length, precision)
         elif pairs == 2:
-            columns_of_pairs(2, dst, to, rows, place, weights, weight, length, precision)
+            two_pairs(dst, to, rows, place, weights, weight, pairs, length, precision)
         else:
-            columns_of_pairs(pairs, dst, to, rows, place, weights, weight, length, precision)
+            any_pairs(dst, to, rows, place, weights, weight, pairs, length, precision)
 
-    return _contract(along_width, along_height)
+    return _contract(narrow_along_width if narrow else along_width, along_height)
 
 
 contract_wide_64, contract_wide_16 = (_contract_bytes(window, _wide_sums(window)) for window in (64, 16))
@@ -356,7 +441,7 @@ def _groups_of_floats(
 @register_jitable
 def _floats_along_width(
     dst, to, to_next, src, source, next, ahead, at, base, index, weight, ends,
-    groups, units, taps, outputs, precision,
+    groups, units, taps, outputs, alike, other, precision,
 ):  # fmt: skip
     if units == 1 and taps == 2:
         _groups_of_floats(1, 2, dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups, 1)

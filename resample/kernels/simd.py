@@ -410,13 +410,39 @@ def shifted(typing_context, totals, precision):
     """Return totals in units of 2**-precision rounded half up, as `rounded` does, and not yet clamped."""
 
     def emit(context, builder, signature, arguments):
-        total = arguments[0]
-        shift = builder.trunc(arguments[1], total.type.element)
-        half = builder.lshr(builder.shl(total.type.element(1), shift), total.type.element(1))
-        total = builder.add(total, _spread(builder, half, totals.lanes))
-        return builder.ashr(total, _spread(builder, shift, totals.lanes))
+        return _shifted(builder, *arguments)
 
     return totals(totals, precision), emit
+
+
+def _shifted(builder, total, precision):
+    kind, lanes = total.type.element, total.type.count
+    shift = builder.trunc(precision, kind)
+    half = builder.lshr(builder.shl(kind(1), shift), kind(1))
+    return builder.ashr(builder.add(total, _spread(builder, half, lanes)), _spread(builder, shift, lanes))
+
+
+# int16 times int16, the upper half of twice the product, rounded half up; by bytes of a register
+_ROUNDED_PRODUCTS = {64: "llvm.x86.avx512.pmul.hr.sw.512", 16: "llvm.x86.ssse3.pmul.hr.sw.128"}
+
+
+@intrinsic(prefer_literal=True)
+def shifted_words(typing_context, totals, precision, window):
+    """Return `shifted` of int16, for a precision of at least 1, by one instruction where there is one."""
+
+    def emit(context, builder, signature, arguments):
+        total, size = arguments[0], window.literal_value
+        kind, lanes = total.type.element, size // 2
+        if not _on_x86(builder) or totals.lanes < lanes:
+            return _shifted(builder, total, arguments[1])
+        factor = _spread(builder, builder.shl(kind(1), builder.sub(kind(15), builder.trunc(arguments[1], kind))), lanes)
+        function = ir.FunctionType(factor.type, [factor.type] * 2)
+        multiply = builder.module.declare_intrinsic(_ROUNDED_PRODUCTS[size], fnty=function)
+        starts = range(0, totals.lanes, lanes)
+        pieces = [_arranged(builder, total, total, range(k, k + lanes)) for k in starts]
+        return _joined(builder, [builder.call(multiply, [piece, factor]) for piece in pieces])
+
+    return totals(totals, precision, window), emit
 
 
 @intrinsic

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from functools import lru_cache
 from typing import NamedTuple
@@ -32,6 +33,9 @@ class Width(NamedTuple):
     """The same shape; of the type of the weights of the taps."""
     in_order: bool
     """Whether the pairs of all units, with int8 weights, are the window as it is, which spares the shuffle."""
+    alike: tuple[int, int]
+    """The first of the groups that differ in `at` and `base` alone, both growing evenly, and the one behind the last:
+    there are some where few outputs, or as many as a group has, repeat their weights."""
 
 
 @lru_cache(maxsize=128)
@@ -49,7 +53,7 @@ def narrowed(taps: Taps) -> Taps | None:
     if len(apart) > taps.n_taps:
         return None
     used[apart] = 0
-    common = min(int(unit[inner[0] : inner[-1] + 1].min()), 1 << taps.precision)
+    common = min(int(unit[inner[0] : inner[-1] + 1].min()), 1 << taps.precision - 1)
     used //= common
     precision = taps.precision - common.bit_length() + 1
     highest = 255 * np.maximum(used, 0).sum(axis=1).max() + (1 << precision >> 1)
@@ -85,17 +89,23 @@ def widths(taps: Taps, channels: int, window: int) -> Width | None:
     """
     if taps.n_in * channels < window:
         return None
+    narrow = taps.weight.itemsize == 1
     first = _first(taps, channels)
     weighted = np.flatnonzero(taps.weight.any(axis=1))  # those at the ends may be for `edges`
     span = int(weighted[0]) * channels, int(weighted[-1] + 1) * channels
     fits = []
     for outputs in (window // 2, window // 4, window // 8, window // 16):
+        additions = (window // outputs).bit_length() - 2
         for taps_of_unit in range(2, min(window // outputs, taps.n_taps + 1) + 1, 2):
-            at = _packed(first, span, outputs, window - (taps_of_unit - 1) * channels)
+            reach, units = window - (taps_of_unit - 1) * channels, -(-taps.n_taps // taps_of_unit)
+            at = _packed(first, span, outputs, reach)
             if at is not None:
-                additions = (window // outputs).bit_length() - 2
-                cost = len(at) * (4 * -(-taps.n_taps // taps_of_unit) + 2 + 2 * additions)
-                fits.append((cost, outputs, taps_of_unit, at))
+                fits.append((len(at) * (4 * units + 2 + 2 * additions), outputs, taps_of_unit, at))
+    period = taps.n_out // math.gcd(taps.n_in, taps.n_out) * channels
+    if narrow and taps.n_taps <= 4 and period <= window // 2:
+        at = _packed(first, span, window // 2, window - channels, window // 2 // period * period)
+        if at is not None:
+            fits.append((len(at) * (2 * -(-taps.n_taps // 2) + 2), window // 2, 2, at))
     if not fits:
         return None
     _, outputs, taps_of_unit, at = min(fits, key=lambda fit: fit[0])
@@ -116,7 +126,7 @@ def widths(taps: Taps, channels: int, window: int) -> Width | None:
         source[:, unit, lanes, half] = np.where(used, offset, 0)
         weight[:, unit, lanes, half] = np.where(used, taps.weight[pixel, tap], 0)
     identity = (source.reshape(*base.shape, window) == np.arange(window)) | (weight.reshape(*base.shape, window) == 0)
-    in_order = weight.itemsize == 1 and outputs == window // 2 and bool(identity.all())
+    in_order = bool(identity.all())
     if weight.itemsize == 2:
         # `rows` widens bytes by `simd.interleave`, which moves the pairs, and either moves them back or need not
         moved = np.arange(window // 2).reshape(-1, 2, 4).transpose(1, 0, 2).ravel()
@@ -124,7 +134,9 @@ def widths(taps: Taps, channels: int, window: int) -> Width | None:
             weight = weight[:, :, moved]
         else:
             source[:, :, moved] = source.copy()
-    return Width(outputs, taps_of_unit, at, base, aligned(source), aligned(weight), in_order)
+    # wider sums take so long that it would not pay
+    alike = _alike(at, base, source, weight) if narrow and outputs == window // 2 else (0, 0)
+    return Width(outputs, taps_of_unit, at, base, aligned(source), aligned(weight), in_order, alike)
 
 
 @lru_cache(maxsize=128)
@@ -159,7 +171,22 @@ def float_widths(taps: Taps, channels: int) -> Width | None:
     source = np.where(used, offset, UNUSED).astype(np.uint8)
     tap = np.minimum(order, taps.n_taps - 1)[..., None]
     weight = np.where(used, taps.weight[pixel[:, None, None], tap], 0).astype(np.float32)
-    return Width(16, taps_of_unit, at, base, aligned(source), aligned(weight), False)
+    return Width(16, taps_of_unit, at, base, aligned(source), aligned(weight), False, (0, 0))
+
+
+def _alike(at: Array, base: Array, source: Array, weight: Array) -> tuple[int, int]:
+    """Return the ends of the longest run of groups as `Width.alike` says, or (0, 0) where it is short."""
+    if base.shape[1] > 2:
+        return 0, 0
+    steps = np.diff(np.c_[at, base], axis=0)
+    same = (steps[1:] == steps[:-1]).all(axis=1)  # whether groups g, g + 1 and g + 2 are as far apart
+    for table in (source, weight):
+        table = table.reshape(len(at), -1)
+        equal = (table[1:] == table[:-1]).all(axis=1)
+        same &= equal[1:] & equal[:-1]
+    ends = np.flatnonzero(np.diff(np.r_[0, same, 0]))
+    first, end = max(zip(ends[::2], ends[1::2], strict=True), key=lambda run: run[1] - run[0], default=(0, 0))
+    return (int(first), int(end) + 2) if end - first > 2 else (0, 0)
 
 
 def _first(taps: Taps, channels: int) -> Array:
@@ -167,11 +194,12 @@ def _first(taps: Taps, channels: int) -> Array:
     return np.asarray((taps.start[:, None] * channels + np.arange(channels)).ravel())
 
 
-def _packed(first: Array, span: tuple[int, int], outputs: int, reach: int) -> Array | None:
+def _packed(first: Array, span: tuple[int, int], outputs: int, reach: int, longest: int | None = None) -> Array | None:
     """Return where groups of a span begin: each as long as it may be, `outputs`, and as its first taps lie in `reach`.
 
-    None where that leaves three lanes in four idle.
+    Or as `longest`, where that is less. None where three lanes in four would be idle.
     """
+    longest = longest or outputs
     begin, end = span
     most = (end - begin) // outputs * 4 + 4
     at: list[int] = []
@@ -180,7 +208,7 @@ def _packed(first: Array, span: tuple[int, int], outputs: int, reach: int) -> Ar
     furthest += furthest[-1:] * outputs  # the last group may reach beyond the end
     while begin < end and len(at) <= most:
         at.append(begin)
-        begin = bisect_left(furthest, leftmost[begin] + reach, begin, begin + outputs)
+        begin = bisect_left(furthest, leftmost[begin] + reach, begin, begin + longest)
         if begin == at[-1]:
             return None
     if begin < end:
