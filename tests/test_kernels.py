@@ -13,6 +13,7 @@ import resample.functional as F
 from resample.apply import apply, planned
 from resample.interpolate import Axis, plan
 from resample.kernels import cpu, entry, store
+from resample.kernels.entry import packed
 from resample.taps import Taps
 
 CASES = [("bilinear", False), ("bicubic", False), ("bilinear", True), ("bicubic", True), ("lanczos", True)]
@@ -155,7 +156,8 @@ def test_fast_bytes_are_plain_bytes(
             with guarded(at_end):
                 np.testing.assert_array_equal(apply(src, tables), expected)
     assert (f"contract_wide_{shuffle}" in taken) == (shuffle > 0)
-    assert (f"contract_narrow_{shuffle}" in taken) == (shuffle > 0 and (mode, antialias) in NARROW)
+    narrow = {f"{name}_{shuffle}" for name in ("contract_narrow", "contract_ordered", "halve", "halve_ordered")}
+    assert bool(taken & narrow) == (shuffle > 0 and (mode, antialias) in NARROW)
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
@@ -178,10 +180,65 @@ def test_narrow_sums_but_for_the_edges(channels: int, factor: int, taken: set[st
         for at_end in (True, False):
             with guarded(at_end):
                 np.testing.assert_array_equal(apply(src, tables), expected)
-    kernels = {f"contract_narrow_{cpu.window()}"}
-    if channels == 1 and factor == 2:
-        kernels.add(f"contract_ordered_{cpu.window()}")  # of rows that windows of neighbours serve as they are
-    assert taken == kernels or taken == kernels - {f"contract_narrow_{cpu.window()}"}
+    assert taken <= {
+        f"{name}_{cpu.window()}" for name in ("contract_narrow", "contract_ordered", "halve", "halve_ordered")
+    }
+
+
+@pytest.mark.parametrize("shuffle", [16, 64])
+@pytest.mark.parametrize(
+    ("kernel", "channels", "before", "after", "mode", "antialias"),
+    [
+        ("contract_narrow", 1, (9, 150), (18, 300), "bilinear", False),
+        ("contract_narrow", 3, (9, 150), (18, 300), "bilinear", False),
+        ("contract_narrow", 4, (90, 300), (60, 200), "bilinear", False),
+        ("contract_narrow", 3, (9, 600), (9, 300), "bilinear", True),
+        ("contract_ordered", 1, (9, 600), (9, 300), "bilinear", True),
+        ("contract_ordered", 1, (9, 600), (18, 300), "bilinear", False),
+        *(("halve", c, (30, 2 * n), (15, n), *kind) for c in (2, 3, 4) for n in (120, 131, 150) for kind in NARROW),
+        *(("halve_ordered", 1, (n, 2 * n), (n // 2, n), "bilinear", True) for n in (160, 192, 250)),
+        ("halve_ordered", 1, (30, 640), (15, 320), "bilinear", False),
+        ("halve", 1, (30, 640), (15, 320), "bicubic", False),
+    ],
+)
+def test_groups_that_are_alike(
+    kernel: str,
+    channels: int,
+    before: tuple[int, int],
+    after: tuple[int, int],
+    mode: str,
+    antialias: bool,
+    shuffle: int,
+    monkeypatch: pytest.MonkeyPatch,
+    taken: set[str],
+    guarded: Guarded,
+) -> None:
+    """Tables stay in registers; where both axes become half, rows are added up at once: in these kernels, and rightly.
+
+    By several threads, of which each begins in the middle of a plane, too.
+    """
+    if shuffle > store.shuffle_width():
+        pytest.skip(f"this processor has no shuffle of {shuffle} bytes")
+    monkeypatch.setattr(cpu, "window", lambda: shuffle)
+    src = np.random.default_rng(12).integers(0, 256, (3, *before, channels), np.uint8)
+    tables, expected = {}, src
+    for axis in (2, 1):
+        if before[axis - 1] != after[axis - 1]:
+            table = plan(Axis(mode, before[axis - 1], after[axis - 1], None, False, antialias, "uint8", False))
+            assert table is not None
+            tables[axis] = table
+            expected = naive(expected, axis, table)
+    for at_end in (True, False):
+        with guarded(at_end):
+            np.testing.assert_array_equal(apply(src, tables), expected)
+    (step,) = planned(src.shape, src.dtype, tuple(tables.items()))
+    dst = np.empty(step.shape, np.uint8)
+    for low in range(0, step.length, 7):
+        scratch = [np.empty(size + 64, np.uint8) for size in step.scratch]
+        places = [entry.address(array) for array in (dst, src)] + [entry.address(own) for own in scratch]
+        step.kernel(packed(*places) + step.fixed + packed(low, min(low + 7, step.length)))
+    np.testing.assert_array_equal(dst, expected)
+    assert taken == {f"{kernel}_{shuffle}"}
 
 
 def test_every_ratio_of_bytes_is_the_naive_loop() -> None:

@@ -134,6 +134,8 @@ def _sums(
 ) -> Pass:
     """Return the pass along the width, given (its table, its edges, its precision), or the height, or both."""
     weight = next(part[0].weight.dtype.name for part in (across, along) if part)
+    if across and along and weight == "int8" and (halved := _halved(rows, across, along)):
+        return halved
     kernel, pair = _CONTRACTS[weight]
     if across and across[0].in_order:
         kernel = "contract_ordered_{}"
@@ -159,6 +161,28 @@ def _sums(
     if across is not None:
         vectors += rows.planes * rows.n_in * width.base.size * (width.taps if dtype == np.float32 else 1)
     return Pass(rows.shape, call, fixed, length, vectors * VECTOR_COST, (across, along, weighted), scratch)
+
+
+def _halved(rows: _Rows, across: tuple[tables.Width, Array, int], along: tuple[Taps, Array]) -> Pass | None:
+    """Return the pass along the width and the height that becomes half, or None where it is not so."""
+    (width, ends, precision), (taps, edges) = across, along
+    halving = tables.halving(taps)
+    # groups go straight to the result: those that write more than there is of a row are done by themselves
+    first, end = width.alike
+    end = min(end, int(np.count_nonzero(width.at + width.outputs <= rows.row_out)))
+    if halving is None or end < first + 2:
+        return None
+    lead, weights = halving
+    widths, heights = (*_PLACES * 2, "uint8*", "int8*", *_PLACES, *_NUMBER * 5), ("int16*", *_PLACES, *_NUMBER * 2)
+    types = (*("uint8*",) * 3, *widths, *heights, *_NUMBER * 7)
+    call = entry.kernel("rows", f"halve_ordered_{window()}" if width.in_order else f"halve_{window()}", types)
+    pitch = -(-rows.row_out // BLOCK) * BLOCK + BLOCK
+    fixed = [*map(entry.address, (width.at, width.base, width.source, width.weight, ends)), *width.base.shape]
+    fixed += [first, end, precision, entry.address(weights), entry.address(edges), lead, taps.precision]
+    length = rows.planes * rows.n_out
+    cost = (length * (rows.row_out // VECTOR) * 2 + rows.planes * rows.n_in * width.base.size) * VECTOR_COST
+    owners = across, along, weights
+    return Pass(rows.shape, call, packed(*fixed, *rows[2:], pitch), length, cost, owners, [4 * pitch + VECTOR])
 
 
 def copy_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass:

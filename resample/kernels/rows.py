@@ -27,10 +27,12 @@ from resample.kernels.simd import (
     bytes_of,
     choose_floats,
     halves_added,
+    hidden,
     interleave,
     load,
     lower_half,
     packed,
+    paired,
     place_of,
     prefetch,
     second_first,
@@ -312,22 +314,26 @@ def _contract_bytes(window, sums, in_order=False):
             v = u + count - 1
             lanes, weights = load(index, u * window, window), load(weight, u * window, window)
             lanes_2, weights_2 = load(index, v * window, window), load(weight, v * window, window)
-            apart, step, advance = base[v] - base[u], at[first + 1] - at[first], base[u + count] - base[u]
-            to, to_next, source, next = to + at[first], to_next + at[first], source + base[u], next + base[u]
+            column, place = at[first], base[u]
+            step, advance = at[first + 1] - column, base[u + count] - place
+            # one index for all rows: LLVM would keep a pointer for each, which are more than there are registers
+            out, out_next, row, row_next = after(dst, to), after(dst, to_next), after(src, source), after(src, next)
+            later, later_next = after(row, ahead), after(row_next, ahead)
+            far, far_next = after(row, base[v] - place), after(row_next, base[v] - place)
             for _ in range(first, end):
-                prefetch(src, source + ahead)
-                prefetch(src, next + ahead)
+                prefetch(later, place)
+                prefetch(later_next, place)
                 if more:
-                    prefetch(src, source + VECTOR + ahead)
-                    prefetch(src, next + VECTOR + ahead)
-                total = add(pairs_at(src, source, lanes), weights, spread(kind(0), pairs_of_window))
-                total_next = add(pairs_at(src, next, lanes), weights, spread(kind(0), pairs_of_window))
+                    prefetch(later, place + VECTOR)
+                    prefetch(later_next, place + VECTOR)
+                total = add(pairs_at(row, place, lanes), weights, spread(kind(0), pairs_of_window))
+                total_next = add(pairs_at(row_next, place, lanes), weights, spread(kind(0), pairs_of_window))
                 if two:
-                    total = add(pairs_at(src, source + apart, lanes_2), weights_2, total)
-                    total_next = add(pairs_at(src, next + apart, lanes_2), weights_2, total_next)
-                finish(dst, to, total, pairs_of_window, precision)
-                finish(dst, to_next, total_next, pairs_of_window, precision)
-                to, to_next, source, next = to + step, to_next + step, source + advance, next + advance
+                    total = add(pairs_at(far, place, lanes_2), weights_2, total)
+                    total_next = add(pairs_at(far_next, place, lanes_2), weights_2, total_next)
+                finish(out, column, total, pairs_of_window, precision)
+                finish(out_next, column, total_next, pairs_of_window, precision)
+                column, place = hidden(column + step), hidden(place + advance)
 
         return sum_alike
 
@@ -368,7 +374,7 @@ def _contract_bytes(window, sums, in_order=False):
         _sum_ends(dst, to_next, src, next, ends)
 
     def columns_of(count):
-        """Return what adds up `count` pairs of rows: a literal, as a loop of so few would cost as much; or any, if 0."""
+        """Return what adds up `count` pairs of rows, as a loop of one or two costs as much as they do; or any, if 0."""
 
         @register_jitable
         def sum_columns(dst, to, rows, place, weights, weight, pairs, length, precision):
@@ -405,6 +411,154 @@ def _contract_bytes(window, sums, in_order=False):
 contract_wide_64, contract_wide_16 = (_contract_bytes(window, _wide_sums(window)) for window in (64, 16))
 contract_narrow_64, contract_narrow_16 = (_contract_bytes(window, _narrow_sums(window)) for window in (64, 16))
 contract_ordered_64, contract_ordered_16 = (_contract_bytes(window, _narrow_sums(window), True) for window in (64, 16))
+
+
+def _halve(window, in_order=False):
+    """Return the kernel for bytes whose height becomes half, of up to four taps, with narrow sums.
+
+    An output row takes two pairs of rows, of which the second is the first one of the next output row. So they are
+    added up as soon as they are there, in registers, and only the pair before is kept in the ring, as bytes by turns.
+
+    `in_order`: as in `_contract_bytes`.
+    """
+    pairs_of_window = window // 2
+    kind, add, shift, *_ = _narrow_sums(window)
+
+    @register_jitable
+    def pairs_at(src, place, lanes):
+        pairs = load(src, place, window)
+        return pairs if in_order else shuffle_bytes(pairs, lanes)
+
+    def groups_of(count, alike):
+        """Return what does groups of one unit or two: `alike` but for their places, or not."""
+        two = count == 2
+
+        @register_jitable
+        def sum_groups(
+            dst, to, ring, before, now, src, source, next, ahead, at, base, index, weight, first, end,
+            rows_before, rows_now, precision, height_precision, length, spare,
+        ):  # fmt: skip
+            # one index for all rows: LLVM would keep a pointer for each, which are more than there are registers
+            row, row_next, later, later_next = (
+                after(src, source), after(src, next), after(src, source + ahead), after(src, next + ahead),
+            )  # fmt: skip
+            old, new, out = after(ring, before), after(ring, now), after(dst, to)
+            u, v = first * count, first * count + count - 1
+            lanes, weights = load(index, u * window, window), load(weight, u * window, window)
+            lanes_2, weights_2 = load(index, v * window, window), load(weight, v * window, window)
+            column, place = at[first], base[u]
+            far, far_next = after(row, base[v] - place), after(row_next, base[v] - place)
+            step = at[first + 1] - column if alike else 0
+            advance = base[u + count] - place if alike else 0
+            for g in range(first, end):
+                if not alike:
+                    u, v = g * count, g * count + count - 1
+                    lanes, weights = load(index, u * window, window), load(weight, u * window, window)
+                    lanes_2, weights_2 = load(index, v * window, window), load(weight, v * window, window)
+                    column, place = at[g], base[u]
+                    far, far_next = after(row, base[v] - place), after(row_next, base[v] - place)
+                prefetch(later, place)
+                prefetch(later_next, place)
+                total = add(pairs_at(row, place, lanes), weights, spread(kind(0), pairs_of_window))
+                total_next = add(pairs_at(row_next, place, lanes), weights, spread(kind(0), pairs_of_window))
+                if two:
+                    total = add(pairs_at(far, place, lanes_2), weights_2, total)
+                    total_next = add(pairs_at(far_next, place, lanes_2), weights_2, total_next)
+                pairs = paired(shift(total, precision), shift(total_next, precision), window)
+                total = add(load(old, 2 * column, window), rows_before, spread(kind(0), pairs_of_window))
+                store(new, 2 * column, pairs)
+                result = bytes_of(shift(add(pairs, rows_now, total), height_precision))
+                if alike or column + pairs_of_window <= length:
+                    store(out, column, result)
+                else:
+                    store(spare, 0, result)
+                    for i in range(length - column):
+                        out[column + i] = spare[i]
+                column, place = hidden(column + step), hidden(place + advance)
+
+        return sum_groups
+
+    some_1, some_2, alike_1, alike_2 = groups_of(1, False), groups_of(2, False), groups_of(1, True), groups_of(2, True)
+
+    @register_jitable
+    def sum_pair(
+        dst, to, ring, before, now, src, source, next, ahead, at, base, index, weight, ends,
+        groups, units, alike, other, pair_before, pair_now, precision, height_precision, length, spare,
+    ):  # fmt: skip
+        places = dst, to, ring, before, now, src, source, next, ahead, at, base, index, weight
+        rows_before = bits_as(spread(pair_before, pairs_of_window), types.int8)
+        rows_now = bits_as(spread(pair_now, pairs_of_window), types.int8)
+        rest = rows_before, rows_now, precision, height_precision, length, spare
+        if alike > 0 and units == 1:
+            some_1(*places, 0, alike, *rest)
+        elif alike > 0:
+            some_2(*places, 0, alike, *rest)
+        if units == 1:
+            alike_1(*places, alike, other, *rest)
+        else:
+            alike_2(*places, alike, other, *rest)
+        if other < groups and units == 1:
+            some_1(*places, other, groups, *rest)
+        elif other < groups:
+            some_2(*places, other, groups, *rest)
+        for e in range(3, 3 + ends[0] * ends[2], ends[2]):
+            total = total_next = 1 << ends[1] >> 1
+            k = e + 1
+            while ends[k] >= 0:
+                total += src[source + ends[k]] * ends[k + 1]
+                total_next += src[next + ends[k]] * ends[k + 1]
+                k += 2
+            was, new = before + 2 * ends[e], now + 2 * ends[e]
+            ring[new], ring[new + 1] = _clamped(total >> ends[1]), _clamped(total_next >> ends[1])
+            # the lower of the two int8 of an int16, and the upper
+            total = ring[was] * ((pair_before & 255 ^ 128) - 128) + ring[was + 1] * (pair_before >> 8)
+            total += ring[new] * ((pair_now & 255 ^ 128) - 128) + ring[new + 1] * (pair_now >> 8)
+            dst[to + ends[e]] = _clamped(total + (1 << height_precision >> 1) >> height_precision)
+
+    def halve(
+        dst, src, ring, at, base, index, weight, ends, groups, units, alike, other, precision,
+        weights, edges, lead, height_precision, n_in, n_out, row_in, row_out, pitch, low, high,
+    ):  # fmt: skip
+        """Resample the output rows `low:high` of all planes; the taps of row o are in the four from 2 * o + lead on.
+
+        Of these, such as are not in the plane have no weight. `ring`, this band's own, holds twice two rows of `pitch`
+        and a vector.
+        """
+        o, source = low % n_out, low // n_out * n_in * row_in
+        before, now = 0, 2 * pitch
+        for q in range(low, high):
+            clear_onward(dst, q * row_out, row_out, high * row_out)
+            for part in range(0 if q == low or o == 0 else 1, 2):
+                first = 2 * (o + part) + lead
+                row, next = min(max(first, 0), n_in - 1), min(max(first + 1, 0), n_in - 1)
+                sum_pair(
+                    dst, q * row_out, ring, before, now, src, source + row * row_in, source + next * row_in, 2 * row_in,
+                    at, base, index, weight, ends, groups, units, alike, other,
+                    weights[2 * o], weights[2 * o + 1], precision, height_precision, row_out, after(ring, 4 * pitch),
+                )  # fmt: skip
+                before, now = now, before
+            for e in range(3, 3 + edges[0] * edges[2], edges[2]):
+                if edges[e] != o:
+                    continue
+                for i in range(row_out):
+                    total = 1 << edges[1] >> 1
+                    k = e + 1
+                    while edges[k] >= 0:
+                        r = edges[k] - 2 * o - lead
+                        # `before` is the newer pair, as they have just been exchanged
+                        total += ring[(now if r < 2 else before) + 2 * i + r % 2] * edges[k + 1]
+                        k += 2
+                    dst[q * row_out + i] = _clamped(total >> edges[1])
+            o += 1
+            if o == n_out:
+                o = 0
+                source += n_in * row_in
+
+    return halve
+
+
+halve_64, halve_16 = _halve(64), _halve(16)
+halve_ordered_64, halve_ordered_16 = _halve(64, True), _halve(16, True)
 
 
 @register_jitable

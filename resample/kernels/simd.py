@@ -445,6 +445,26 @@ def shifted_words(typing_context, totals, precision, window):
     return totals(totals, precision, window), emit
 
 
+@intrinsic(prefer_literal=True)
+def paired(typing_context, a, b, window):
+    """Return two vectors of int16 as bytes, clamped, by turns: a[0], b[0], a[1], b[1], ..."""
+    kind = Vector(types.uint8, 2 * a.lanes)
+
+    def emit(context, builder, signature, arguments):
+        if _on_x86(builder):
+            function = ir.FunctionType(_vector(types.uint8, kind.lanes), [arguments[0].type] * 2)
+            pack = builder.module.declare_intrinsic(_PACKS[window.literal_value, 16], fnty=function)
+            both = builder.call(pack, arguments[:2])  # 8 of a and 8 of b in each 16
+            order = [c + k + half for c in range(0, kind.lanes, 16) for k in range(8) for half in (0, 8)]
+            return _arranged(builder, both, both, order)
+        narrow = [
+            builder.trunc(_clamped(builder, each, 0, 255), _vector(types.uint8, a.lanes)) for each in arguments[:2]
+        ]
+        return _arranged(builder, narrow[0], narrow[1], [k + half for k in range(a.lanes) for half in (0, a.lanes)])
+
+    return kind(a, b, window), emit
+
+
 @intrinsic
 def bytes_of(typing_context, levels):
     """Return integers clamped to a byte, in their order."""
@@ -607,6 +627,17 @@ def after(typing_context, pointer, index):
         return builder.gep(arguments[0], [arguments[1]])
 
     return pointer(pointer, types.int64), emit
+
+
+@intrinsic
+def hidden(typing_context, number):
+    """Return an int64 of which LLVM knows nothing: what it counts in a loop, it replaces by a pointer for each row."""
+
+    def emit(context, builder, signature, arguments):
+        kind = ir.FunctionType(ir.IntType(64), [ir.IntType(64)])
+        return builder.asm(kind, "", "=r,0", arguments, False)
+
+    return types.int64(types.int64), emit
 
 
 @intrinsic

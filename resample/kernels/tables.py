@@ -126,7 +126,7 @@ def widths(taps: Taps, channels: int, window: int) -> Width | None:
         source[:, unit, lanes, half] = np.where(used, offset, 0)
         weight[:, unit, lanes, half] = np.where(used, taps.weight[pixel, tap], 0)
     identity = (source.reshape(*base.shape, window) == np.arange(window)) | (weight.reshape(*base.shape, window) == 0)
-    in_order = bool(identity.all())
+    in_order = narrow and outputs == window // 2 and bool(identity.all())
     if weight.itemsize == 2:
         # `rows` widens bytes by `simd.interleave`, which moves the pairs, and either moves them back or need not
         moved = np.arange(window // 2).reshape(-1, 2, 4).transpose(1, 0, 2).ravel()
@@ -175,7 +175,7 @@ def float_widths(taps: Taps, channels: int) -> Width | None:
 
 
 def _alike(at: Array, base: Array, source: Array, weight: Array) -> tuple[int, int]:
-    """Return the ends of the longest run of groups as `Width.alike` says, or (0, 0) where it is short."""
+    """Return the ends of the longest run of groups as `Width.alike` says, three at least, or (0, 0)."""
     if base.shape[1] > 2:
         return 0, 0
     steps = np.diff(np.c_[at, base], axis=0)
@@ -186,7 +186,7 @@ def _alike(at: Array, base: Array, source: Array, weight: Array) -> tuple[int, i
         same &= equal[1:] & equal[:-1]
     ends = np.flatnonzero(np.diff(np.r_[0, same, 0]))
     first, end = max(zip(ends[::2], ends[1::2], strict=True), key=lambda run: run[1] - run[0], default=(0, 0))
-    return (int(first), int(end) + 2) if end - first > 2 else (0, 0)
+    return (int(first), int(end) + 2) if end > first else (0, 0)
 
 
 def _first(taps: Taps, channels: int) -> Array:
@@ -227,6 +227,22 @@ def _least_of(values: Array, count: int) -> Array:
         least[:-width] = np.minimum(least[:-width], least[width:])
         width *= 2
     return least
+
+
+def halving(taps: Taps) -> tuple[int, Array] | None:
+    """Return (lead, weights) where the taps of output o lie in the four rows from 2 * o + lead on, else None.
+
+    `weights` is (n_out, 2): those of two rows each as one int16, the first in the lower half.
+    """
+    middle = taps.n_out // 2
+    lead = int(taps.start[middle] + taps.length[middle]) - 4 - 2 * middle
+    outputs, tap = np.nonzero(np.arange(taps.n_taps) < taps.length[:, None])
+    place = taps.start[outputs] + tap - 2 * outputs - lead
+    if not 0 <= place.min() <= place.max() < 4:
+        return None
+    weight = np.zeros((taps.n_out, 4), np.int8)
+    weight[outputs, place] = taps.weight[outputs, tap]
+    return lead, weight.view(np.int16)
 
 
 def aligned(array: Array) -> Array:
