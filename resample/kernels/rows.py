@@ -607,26 +607,35 @@ def _floats_along_width(
         )  # fmt: skip
 
 
-@register_jitable
-def _columns_of_floats(count, dst, to, rows, place, weights, weight, length):
-    # a store across two lines costs more than loads do: the first block is done in part twice
-    for column in range(-(place_of(dst, to) % VECTOR // 4), length, BLOCK):
-        i = max(0, min(column, length - BLOCK))
-        total = spread(types.float32(-0.0), BLOCK)
-        for k in range(count):
-            t = second_first(k, count)
-            total = add_products(load(rows, place[t] + i, BLOCK), spread(weights[weight + t], BLOCK), total)
-        store(dst, to + i, total)
+def _columns_of_floats(count):
+    """Return what adds up `count` rows, as a loop of so few costs as much as they do; or any number, if 0."""
+
+    @register_jitable
+    def sum_columns(dst, to, rows, place, weights, weight, taps, length):
+        taps = count or taps
+        # a store across two lines costs more than loads do: the first block is done in part twice
+        for column in range(-(place_of(dst, to) % VECTOR // 4), length, BLOCK):
+            i = max(0, min(column, length - BLOCK))
+            total = spread(types.float32(-0.0), BLOCK)
+            for k in range(taps):
+                t = second_first(k, taps)
+                total = add_products(load(rows, place[t] + i, BLOCK), spread(weights[weight + t], BLOCK), total)
+            store(dst, to + i, total)
+
+    return sum_columns
+
+
+_two_rows, _four_rows, _any_rows = (_columns_of_floats(count) for count in (2, 4, 0))
 
 
 @register_jitable
 def _floats_along_height(dst, to, rows, place, o, taps, weights, weight, edges, length, precision):
     if taps == 2:
-        _columns_of_floats(2, dst, to, rows, place, weights, weight, length)
+        _two_rows(dst, to, rows, place, weights, weight, taps, length)
     elif taps == 4:
-        _columns_of_floats(4, dst, to, rows, place, weights, weight, length)
+        _four_rows(dst, to, rows, place, weights, weight, taps, length)
     else:
-        _columns_of_floats(taps, dst, to, rows, place, weights, weight, length)
+        _any_rows(dst, to, rows, place, weights, weight, taps, length)
 
 
 contract_floats = _contract(_floats_along_width, _floats_along_height)
