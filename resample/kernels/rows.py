@@ -239,6 +239,17 @@ def _sum_edge(dst, to, rows, place, edges, edge, length):
         dst[to + i] = _clamped(total >> edges[1])
 
 
+def _pairs_at(window, in_order):
+    """Return what loads a window and puts its pairs in the order of their outputs; some are `in_order` as they are."""
+
+    @register_jitable
+    def pairs_at(src, place, lanes):
+        pairs = load(src, place, window)
+        return pairs if in_order else shuffle_bytes(pairs, lanes)
+
+    return pairs_at
+
+
 def _contract_bytes(window, sums, in_order=False):
     """Return the kernel that sums bytes by shuffles that choose from `window` of them.
 
@@ -247,6 +258,7 @@ def _contract_bytes(window, sums, in_order=False):
     pairs_of_window = window // 2  # Numba takes the name, not the division, as a constant
     kind, add, shift, level, add_rows, pack = sums
     narrow = kind is types.int16  # see `tables.narrowed`
+    pairs_at = _pairs_at(window, in_order)
 
     @register_jitable
     def finish(dst, to, total, outputs, precision):
@@ -296,11 +308,6 @@ def _contract_bytes(window, sums, in_order=False):
         return sum_groups
 
     one_unit, two_units, any_units = groups_of(1), groups_of(2), groups_of(0)
-
-    @register_jitable
-    def pairs_at(src, place, lanes):
-        pairs = load(src, place, window)
-        return pairs if in_order else shuffle_bytes(pairs, lanes)
 
     def groups_alike(count):
         """Return what sums groups of one or two units that differ in their places alone: tables stay in registers."""
@@ -423,11 +430,7 @@ def _halve(window, in_order=False):
     """
     pairs_of_window = window // 2
     kind, add, shift, *_ = _narrow_sums(window)
-
-    @register_jitable
-    def pairs_at(src, place, lanes):
-        pairs = load(src, place, window)
-        return pairs if in_order else shuffle_bytes(pairs, lanes)
+    pairs_at = _pairs_at(window, in_order)
 
     def groups_of(count, alike):
         """Return what does groups of one unit or two: `alike` but for their places, or not."""
