@@ -309,42 +309,34 @@ def _contract_bytes(window, sums, in_order=False):
 
     one_unit, two_units, any_units = groups_of(1), groups_of(2), groups_of(0)
 
-    def groups_alike(count):
-        """Return what sums groups of one or two units that differ in their places alone: tables stay in registers."""
-        two = count == 2
-
-        @register_jitable
-        def sum_alike(
-            dst, to, to_next, src, source, next, ahead, more, at, base, index, weight, first, end, precision
-        ):  # fmt: skip
-            u = first * count
-            v = u + count - 1
-            lanes, weights = load(index, u * window, window), load(weight, u * window, window)
-            lanes_2, weights_2 = load(index, v * window, window), load(weight, v * window, window)
-            column, place = at[first], base[u]
-            step, advance = at[first + 1] - column, base[u + count] - place
-            # one index for all rows: LLVM would keep a pointer for each, which are more than there are registers
-            out, out_next, row, row_next = after(dst, to), after(dst, to_next), after(src, source), after(src, next)
-            later, later_next = after(row, ahead), after(row_next, ahead)
-            far, far_next = after(row, base[v] - place), after(row_next, base[v] - place)
-            for _ in range(first, end):
-                prefetch(later, place)
-                prefetch(later_next, place)
-                if more:
-                    prefetch(later, place + VECTOR)
-                    prefetch(later_next, place + VECTOR)
-                total = add(pairs_at(row, place, lanes), weights, spread(kind(0), pairs_of_window))
-                total_next = add(pairs_at(row_next, place, lanes), weights, spread(kind(0), pairs_of_window))
-                if two:
-                    total = add(pairs_at(far, place, lanes_2), weights_2, total)
-                    total_next = add(pairs_at(far_next, place, lanes_2), weights_2, total_next)
-                finish(out, column, total, pairs_of_window, precision)
-                finish(out_next, column, total_next, pairs_of_window, precision)
-                column, place = hidden(column + step), hidden(place + advance)
-
-        return sum_alike
-
-    alike_1, alike_2 = groups_alike(1), groups_alike(2)
+    @register_jitable
+    def groups_alike(
+        dst, to, to_next, src, source, next, ahead, more, at, base, index, weight, first, end, units, precision
+    ):  # fmt: skip
+        """Do groups of one or two units that differ in their places alone: their tables stay in registers."""
+        u, v = first * units, first * units + units - 1
+        lanes, weights = load(index, u * window, window), load(weight, u * window, window)
+        lanes_2, weights_2 = load(index, v * window, window), load(weight, v * window, window)
+        column, place = at[first], base[u]
+        step, advance = at[first + 1] - column, base[u + units] - place
+        # one index for all rows: LLVM would keep a pointer for each, which are more than there are registers
+        out, out_next, row, row_next = after(dst, to), after(dst, to_next), after(src, source), after(src, next)
+        later, later_next = after(row, ahead), after(row_next, ahead)
+        far, far_next = after(row, base[v] - place), after(row_next, base[v] - place)
+        for _ in range(first, end):
+            prefetch(later, place)
+            prefetch(later_next, place)
+            if more:
+                prefetch(later, place + VECTOR)
+                prefetch(later_next, place + VECTOR)
+            total = add(pairs_at(row, place, lanes), weights, spread(kind(0), pairs_of_window))
+            total_next = add(pairs_at(row_next, place, lanes), weights, spread(kind(0), pairs_of_window))
+            if units == 2:
+                total = add(pairs_at(far, place, lanes_2), weights_2, total)
+                total_next = add(pairs_at(far_next, place, lanes_2), weights_2, total_next)
+            finish(out, column, total, pairs_of_window, precision)
+            finish(out_next, column, total_next, pairs_of_window, precision)
+            column, place = hidden(column + step), hidden(place + advance)
 
     @register_jitable
     def along_width(
@@ -370,10 +362,8 @@ def _contract_bytes(window, sums, in_order=False):
         more = units == 1 and _advance(base, groups, units) > VECTOR // 2 and ahead > FAR
         places, tables = (dst, to, to_next, src, source, next, ahead), (at, base, index, weight)
         any_units(*places, more, *tables, alike, units, outputs, precision)
-        if alike < other and units == 1:
-            alike_1(*places, more, *tables, alike, other, precision)
-        elif alike < other:
-            alike_2(*places, more, *tables, alike, other, precision)
+        if alike < other:
+            groups_alike(*places, more, *tables, alike, other, units, precision)
         u = other * units
         tables = after(at, other), after(base, u), after(index, u * window), after(weight, u * window)
         any_units(*places, more, *tables, groups - other, units, outputs, precision)
@@ -432,13 +422,12 @@ def _halve(window, in_order=False):
     kind, add, shift, *_ = _narrow_sums(window)
     pairs_at = _pairs_at(window, in_order)
 
-    def groups_of(count, alike):
+    def groups_of(alike):
         """Return what does groups of one unit or two: `alike` but for their places, or not."""
-        two = count == 2
 
         @register_jitable
         def sum_groups(
-            dst, to, ring, before, now, src, source, next, ahead, at, base, index, weight, first, end,
+            dst, to, ring, before, now, src, source, next, ahead, at, base, index, weight, units, first, end,
             rows_before, rows_now, precision, height_precision, length, spare,
         ):  # fmt: skip
             # one index for all rows: LLVM would keep a pointer for each, which are more than there are registers
@@ -446,16 +435,16 @@ def _halve(window, in_order=False):
                 after(src, source), after(src, next), after(src, source + ahead), after(src, next + ahead),
             )  # fmt: skip
             old, new, out = after(ring, before), after(ring, now), after(dst, to)
-            u, v = first * count, first * count + count - 1
+            u, v = first * units, first * units + units - 1
             lanes, weights = load(index, u * window, window), load(weight, u * window, window)
             lanes_2, weights_2 = load(index, v * window, window), load(weight, v * window, window)
             column, place = at[first], base[u]
             far, far_next = after(row, base[v] - place), after(row_next, base[v] - place)
             step = at[first + 1] - column if alike else 0
-            advance = base[u + count] - place if alike else 0
+            advance = base[u + units] - place if alike else 0
             for g in range(first, end):
                 if not alike:
-                    u, v = g * count, g * count + count - 1
+                    u, v = g * units, g * units + units - 1
                     lanes, weights = load(index, u * window, window), load(weight, u * window, window)
                     lanes_2, weights_2 = load(index, v * window, window), load(weight, v * window, window)
                     column, place = at[g], base[u]
@@ -464,7 +453,7 @@ def _halve(window, in_order=False):
                 prefetch(later_next, place)
                 total = add(pairs_at(row, place, lanes), weights, spread(kind(0), pairs_of_window))
                 total_next = add(pairs_at(row_next, place, lanes), weights, spread(kind(0), pairs_of_window))
-                if two:
+                if units == 2:
                     total = add(pairs_at(far, place, lanes_2), weights_2, total)
                     total_next = add(pairs_at(far_next, place, lanes_2), weights_2, total_next)
                 pairs = paired(shift(total, precision), shift(total_next, precision), window)
@@ -481,29 +470,22 @@ def _halve(window, in_order=False):
 
         return sum_groups
 
-    some_1, some_2, alike_1, alike_2 = groups_of(1, False), groups_of(2, False), groups_of(1, True), groups_of(2, True)
+    groups_alike, other_groups = groups_of(True), groups_of(False)
 
     @register_jitable
     def sum_pair(
         dst, to, ring, before, now, src, source, next, ahead, at, base, index, weight, ends,
         groups, units, alike, other, pair_before, pair_now, precision, height_precision, length, spare,
     ):  # fmt: skip
-        places = dst, to, ring, before, now, src, source, next, ahead, at, base, index, weight
+        places = dst, to, ring, before, now, src, source, next, ahead, at, base, index, weight, units
         rows_before = bits_as(spread(pair_before, pairs_of_window), types.int8)
         rows_now = bits_as(spread(pair_now, pairs_of_window), types.int8)
         rest = rows_before, rows_now, precision, height_precision, length, spare
-        if alike > 0 and units == 1:
-            some_1(*places, 0, alike, *rest)
-        elif alike > 0:
-            some_2(*places, 0, alike, *rest)
-        if units == 1:
-            alike_1(*places, alike, other, *rest)
-        else:
-            alike_2(*places, alike, other, *rest)
-        if other < groups and units == 1:
-            some_1(*places, other, groups, *rest)
-        elif other < groups:
-            some_2(*places, other, groups, *rest)
+        if alike > 0:
+            other_groups(*places, 0, alike, *rest)
+        groups_alike(*places, alike, other, *rest)
+        if other < groups:
+            other_groups(*places, other, groups, *rest)
         for e in range(3, 3 + ends[0] * ends[2], ends[2]):
             total = total_next = 1 << ends[1] >> 1
             k = e + 1
