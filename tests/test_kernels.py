@@ -180,6 +180,7 @@ def test_narrow_sums_but_for_the_edges(channels: int, factor: int, taken: set[st
         for at_end in (True, False):
             with guarded(at_end):
                 np.testing.assert_array_equal(apply(src, tables), expected)
+    assert taken
     assert taken <= {
         f"{name}_{cpu.window()}" for name in ("contract_narrow", "contract_ordered", "halve", "halve_ordered")
     }

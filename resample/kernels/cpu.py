@@ -164,12 +164,13 @@ def _sums(
 
 
 def _halved(rows: _Rows, across: tuple[tables.Width, Array, int], along: tuple[Taps, Array]) -> Pass | None:
-    """Return the pass along the width and the height that becomes half, or None where it is not so."""
+    """Return the pass of a height that becomes about half, and of the width, or None where `halve` does not serve."""
     (width, ends, precision), (taps, edges) = across, along
     halving = tables.halving(taps)
     # groups go straight to the result: those that write more than there is of a row are done by themselves
     first, end = width.alike
-    end = min(end, int(np.count_nonzero(width.at + width.outputs <= rows.row_out)))
+    beyond = np.flatnonzero(width.at + width.outputs > rows.row_out)
+    end = min([end, *beyond[:1].tolist()])
     if halving is None or end < first + 2:
         return None
     lead, weights = halving

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numba.extending import register_jitable
 
-from resample.kernels.simd import change, numbers, place_of
+from resample.kernels.simd import place_of, touch
 from resample.kernels.sizes import HUGE_PAGE
 
 
@@ -14,12 +14,13 @@ def clear_onward(dst, to, length, end):
 
     Linux clears a huge page of new memory when it is first written to, in an order that ends at the very place. Where
     that is the page's beginning, it clears it from the end backwards, at half the speed. So the page's last word is
-    written to first, with what it holds; of the last page the last word before `dst[end]`, which must be ours.
+    touched first; of the last page the last word before `dst[end]`, which must be ours, but may be another thread's to
+    write: `touch` changes nothing.
     """
     first, behind, limit = place_of(dst, to), place_of(dst, to + length), place_of(dst, end)
     page = (first + HUGE_PAGE - 1) & -HUGE_PAGE
     while page < behind:
         word = (min(page + HUGE_PAGE, limit) - 8) & -8
         if word > page:
-            change(numbers(word), 0, 0, 0)
+            touch(word)
         page += HUGE_PAGE

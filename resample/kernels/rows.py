@@ -72,7 +72,7 @@ def _contract(along_width, along_height):
 
     def contract(
         dst, src, ring, place,
-        at, base, index, weight, ends, groups, units, taps, outputs, alike, other, precision,
+        at, base, index, weight, ends, groups, units, taps, outputs, alike_from, alike_to, precision,
         start, length, weights, edges, n_weights, height_precision,
         n_in, n_out, row_in, row_out, pitch, depth, low, high,
     ):  # fmt: skip
@@ -93,7 +93,7 @@ def _contract(along_width, along_height):
                     next = source + (o + 1) * row_in if q + 1 < high else source + o * row_in
                     along_width(
                         ring, 0, pitch, src, source + o * row_in, next, 2 * row_in,
-                        at, base, index, weight, ends, groups, units, taps, outputs, alike, other, precision,
+                        at, base, index, weight, ends, groups, units, taps, outputs, alike_from, alike_to, precision,
                     )  # fmt: skip
                 _copy_row(dst, q * row_out, ring, (q - low) % 2 * pitch, row_out)
             else:
@@ -118,7 +118,8 @@ def _contract(along_width, along_height):
                         along_width(
                             ring, to, to_next, src,
                             source + done * row_in, source + next * row_in, (later - done) * row_in,
-                            at, base, index, weight, ends, groups, units, taps, outputs, alike, other, precision,
+                            at, base, index, weight, ends,
+                            groups, units, taps, outputs, alike_from, alike_to, precision,
                         )  # fmt: skip
                         done = next + 1
                         to = to_next + pitch
@@ -253,7 +254,7 @@ def _pairs_at(window, in_order):
 def _contract_bytes(window, sums, in_order=False):
     """Return the kernel that sums bytes by shuffles that choose from `window` of them.
 
-    `in_order`: for tables where the pairs of groups that are alike are in order already, and need no shuffle.
+    `in_order`: for tables where the pairs of all groups are in order already, so that those alike need no shuffle.
     """
     pairs_of_window = window // 2  # Numba takes the name, not the division, as a constant
     kind, add, shift, level, add_rows, pack = sums
@@ -276,10 +277,7 @@ def _contract_bytes(window, sums, in_order=False):
                     store(dst, to, bytes_of(shift(halves_added(eighth), precision)))
 
     def groups_of(count):
-        """Return what sums groups of `count` units, for a loop of one or two costs as much as they do; or of any, if 0.
-
-        One or two units are all of bilinear and bicubic, most often.
-        """
+        """Return what sums groups of `count` units, as a loop of one or two costs as much as they; or of any, if 0."""
 
         @register_jitable
         def sum_groups(
@@ -341,7 +339,7 @@ def _contract_bytes(window, sums, in_order=False):
     @register_jitable
     def along_width(
         dst, to, to_next, src, source, next, ahead, at, base, index, weight, ends,
-        groups, units, taps, outputs, alike, other, precision,
+        groups, units, taps, outputs, alike_from, alike_to, precision,
     ):  # fmt: skip
         advance = _advance(base, groups, units)
         places, tables = (dst, to, to_next, src, source, next, ahead), (at, base, index, weight, groups)
@@ -357,16 +355,16 @@ def _contract_bytes(window, sums, in_order=False):
     @register_jitable
     def narrow_along_width(
         dst, to, to_next, src, source, next, ahead, at, base, index, weight, ends,
-        groups, units, taps, outputs, alike, other, precision,
+        groups, units, taps, outputs, alike_from, alike_to, precision,
     ):  # fmt: skip
         more = units == 1 and _advance(base, groups, units) > VECTOR // 2 and ahead > FAR
         places, tables = (dst, to, to_next, src, source, next, ahead), (at, base, index, weight)
-        any_units(*places, more, *tables, alike, units, outputs, precision)
-        if alike < other:
-            groups_alike(*places, more, *tables, alike, other, units, precision)
-        u = other * units
-        tables = after(at, other), after(base, u), after(index, u * window), after(weight, u * window)
-        any_units(*places, more, *tables, groups - other, units, outputs, precision)
+        any_units(*places, more, *tables, alike_from, units, outputs, precision)
+        if alike_from < alike_to:
+            groups_alike(*places, more, *tables, alike_from, alike_to, units, precision)
+        u = alike_to * units
+        tables = after(at, alike_to), after(base, u), after(index, u * window), after(weight, u * window)
+        any_units(*places, more, *tables, groups - alike_to, units, outputs, precision)
         _sum_ends(dst, to, src, source, ends)
         _sum_ends(dst, to_next, src, next, ends)
 
@@ -416,14 +414,14 @@ def _halve(window, in_order=False):
     An output row takes two pairs of rows, of which the second is the first one of the next output row. So they are
     added up as soon as they are there, in registers, and only the pair before is kept in the ring, as bytes by turns.
 
-    `in_order`: as in `_contract_bytes`.
+    `in_order`: for tables where the pairs of all groups are in order already, and need no shuffle.
     """
     pairs_of_window = window // 2
     kind, add, shift, *_ = _narrow_sums(window)
     pairs_at = _pairs_at(window, in_order)
 
-    def groups_of(alike):
-        """Return what does groups of one unit or two: `alike` but for their places, or not."""
+    def groups_of(same):
+        """Return what does groups of one unit or two: the `same` but for their places, or not."""
 
         @register_jitable
         def sum_groups(
@@ -440,10 +438,10 @@ def _halve(window, in_order=False):
             lanes_2, weights_2 = load(index, v * window, window), load(weight, v * window, window)
             column, place = at[first], base[u]
             far, far_next = after(row, base[v] - place), after(row_next, base[v] - place)
-            step = at[first + 1] - column if alike else 0
-            advance = base[u + units] - place if alike else 0
+            step = at[first + 1] - column if same else 0
+            advance = base[u + units] - place if same else 0
             for g in range(first, end):
-                if not alike:
+                if not same:
                     u, v = g * units, g * units + units - 1
                     lanes, weights = load(index, u * window, window), load(weight, u * window, window)
                     lanes_2, weights_2 = load(index, v * window, window), load(weight, v * window, window)
@@ -460,7 +458,7 @@ def _halve(window, in_order=False):
                 total = add(load(old, 2 * column, window), rows_before, spread(kind(0), pairs_of_window))
                 store(new, 2 * column, pairs)
                 result = bytes_of(shift(add(pairs, rows_now, total), height_precision))
-                if alike or column + pairs_of_window <= length:
+                if same or column + pairs_of_window <= length:
                     store(out, column, result)
                 else:
                     store(spare, 0, result)
@@ -475,17 +473,17 @@ def _halve(window, in_order=False):
     @register_jitable
     def sum_pair(
         dst, to, ring, before, now, src, source, next, ahead, at, base, index, weight, ends,
-        groups, units, alike, other, pair_before, pair_now, precision, height_precision, length, spare,
+        groups, units, alike_from, alike_to, pair_before, pair_now, precision, height_precision, length, spare,
     ):  # fmt: skip
         places = dst, to, ring, before, now, src, source, next, ahead, at, base, index, weight, units
         rows_before = bits_as(spread(pair_before, pairs_of_window), types.int8)
         rows_now = bits_as(spread(pair_now, pairs_of_window), types.int8)
         rest = rows_before, rows_now, precision, height_precision, length, spare
-        if alike > 0:
-            other_groups(*places, 0, alike, *rest)
-        groups_alike(*places, alike, other, *rest)
-        if other < groups:
-            other_groups(*places, other, groups, *rest)
+        if alike_from > 0:
+            other_groups(*places, 0, alike_from, *rest)
+        groups_alike(*places, alike_from, alike_to, *rest)
+        if alike_to < groups:
+            other_groups(*places, alike_to, groups, *rest)
         for e in range(3, 3 + ends[0] * ends[2], ends[2]):
             total = total_next = 1 << ends[1] >> 1
             k = e + 1
@@ -501,7 +499,7 @@ def _halve(window, in_order=False):
             dst[to + ends[e]] = _clamped(total + (1 << height_precision >> 1) >> height_precision)
 
     def halve(
-        dst, src, ring, at, base, index, weight, ends, groups, units, alike, other, precision,
+        dst, src, ring, at, base, index, weight, ends, groups, units, alike_from, alike_to, precision,
         weights, edges, lead, height_precision, n_in, n_out, row_in, row_out, pitch, low, high,
     ):  # fmt: skip
         """Resample the output rows `low:high` of all planes; the taps of row o are in the four from 2 * o + lead on.
@@ -513,12 +511,14 @@ def _halve(window, in_order=False):
         before, now = 0, 2 * pitch
         for q in range(low, high):
             clear_onward(dst, q * row_out, row_out, high * row_out)
+            # at the beginning the pair before is summed, too: what it writes to the row, from an empty ring, is written
+            # again with the second pair
             for part in range(0 if q == low or o == 0 else 1, 2):
                 first = 2 * (o + part) + lead
                 row, next = min(max(first, 0), n_in - 1), min(max(first + 1, 0), n_in - 1)
                 sum_pair(
                     dst, q * row_out, ring, before, now, src, source + row * row_in, source + next * row_in, 2 * row_in,
-                    at, base, index, weight, ends, groups, units, alike, other,
+                    at, base, index, weight, ends, groups, units, alike_from, alike_to,
                     weights[2 * o], weights[2 * o + 1], precision, height_precision, row_out, after(ring, 4 * pitch),
                 )  # fmt: skip
                 before, now = now, before
@@ -580,7 +580,7 @@ def _groups_of_floats(
 @register_jitable
 def _floats_along_width(
     dst, to, to_next, src, source, next, ahead, at, base, index, weight, ends,
-    groups, units, taps, outputs, alike, other, precision,
+    groups, units, taps, outputs, alike_from, alike_to, precision,
 ):  # fmt: skip
     if units == 1 and taps == 2:
         _groups_of_floats(1, 2, dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups, 1)

@@ -6,6 +6,7 @@ from numba.extending import register_jitable
 
 from resample.kernels.pages import clear_onward
 from resample.kernels.simd import lanes, unweave, weave
+from resample.kernels.sizes import HUGE_PAGE, VECTOR
 
 
 @register_jitable(inline="always")  # before LLVM sees it, which then vectorises each call for its own strides
@@ -63,7 +64,8 @@ def rearrange(dst, src, sizes, to_strides, source_strides, low, high):
         source = i * source_strides[0] + j * source_strides[1] + k * source_strides[2] + last * source_strides[3]
         if weaves:
             clear_onward(dst, to, to_strides[2], end)
-        elif k == 0 and last == 0:
+        elif k == 0 and last == 0 and to_strides[1] * VECTOR <= 4 * HUGE_PAGE * lanes(dst):
+            # all planes that are woven into this one; of larger ones it would be memory that others come to first
             clear_onward(dst, to, to_strides[1], end)
         for _ in range(min(sizes[3] - last, high - row)):
             if weaves and r == 2:

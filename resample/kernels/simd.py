@@ -631,7 +631,7 @@ def after(typing_context, pointer, index):
 
 @intrinsic
 def hidden(typing_context, number):
-    """Return an int64 of which LLVM knows nothing: what it counts in a loop, it replaces by a pointer for each row."""
+    """Return an int64 of which LLVM knows nothing, or it would keep a pointer for each row that is indexed with it."""
 
     def emit(context, builder, signature, arguments):
         kind = ir.FunctionType(ir.IntType(64), [ir.IntType(64)])
@@ -696,6 +696,23 @@ def change(typing_context, pointer, index, old, new):
         return builder.extract_value(builder.cmpxchg(place, *arguments[2:], _ORDER, _ORDER), 1)
 
     return types.boolean(pointer, *[types.int64] * 3), emit
+
+
+@intrinsic
+def touch(typing_context, address):
+    """Have the system give memory to the int64 at an address, which stays what it is, whoever else writes there.
+
+    On x86 alone: elsewhere a compare-exchange may read first, for which Linux gives memory that is taken back soon.
+    """
+
+    def emit(context, builder, signature, arguments):
+        if _on_x86(builder):
+            number = ir.IntType(64)
+            place = builder.inttoptr(arguments[0], number.as_pointer())
+            builder.cmpxchg(place, number(0), number(0), _ORDER, _ORDER)
+        return context.get_dummy_value()
+
+    return types.void(types.int64), emit
 
 
 @intrinsic

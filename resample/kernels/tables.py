@@ -32,10 +32,10 @@ class Width(NamedTuple):
     weight: Array
     """The same shape; of the type of the weights of the taps."""
     in_order: bool
-    """Whether the pairs of all units, with int8 weights, are the window as it is, which spares the shuffle."""
+    """Whether some groups are alike, and the pairs of all the window as it is, which spares the shuffle."""
     alike: tuple[int, int]
-    """The first of the groups that differ in `at` and `base` alone, both growing evenly, and the one behind the last:
-    there are some where few outputs, or as many as a group has, repeat their weights."""
+    """The first of the groups that differ in `at` and `base` alone, both growing evenly, and the one behind the last.
+    There are such where the ratio of sizes is that of small numbers, so that weights repeat after few outputs."""
 
 
 @lru_cache(maxsize=128)
@@ -50,10 +50,10 @@ def narrowed(taps: Taps) -> Taps | None:
     unit = bits & -bits  # which an output's weights are multiples of
     inner = np.flatnonzero(unit >= np.median(unit))
     apart = np.r_[: inner[0], inner[-1] + 1 : taps.n_out]
-    if len(apart) > taps.n_taps:
+    if len(apart) > taps.n_taps or taps.precision == 0:
         return None
     used[apart] = 0
-    common = min(int(unit[inner[0] : inner[-1] + 1].min()), 1 << taps.precision - 1)
+    common = min(int(unit[inner[0] : inner[-1] + 1].min()), 1 << taps.precision - 1)  # see `simd.shifted_words`
     used //= common
     precision = taps.precision - common.bit_length() + 1
     highest = 255 * np.maximum(used, 0).sum(axis=1).max() + (1 << precision >> 1)
@@ -126,7 +126,6 @@ def widths(taps: Taps, channels: int, window: int) -> Width | None:
         source[:, unit, lanes, half] = np.where(used, offset, 0)
         weight[:, unit, lanes, half] = np.where(used, taps.weight[pixel, tap], 0)
     identity = (source.reshape(*base.shape, window) == np.arange(window)) | (weight.reshape(*base.shape, window) == 0)
-    in_order = narrow and outputs == window // 2 and bool(identity.all())
     if weight.itemsize == 2:
         # `rows` widens bytes by `simd.interleave`, which moves the pairs, and either moves them back or need not
         moved = np.arange(window // 2).reshape(-1, 2, 4).transpose(1, 0, 2).ravel()
@@ -136,6 +135,7 @@ def widths(taps: Taps, channels: int, window: int) -> Width | None:
             source[:, :, moved] = source.copy()
     # wider sums take so long that it would not pay
     alike = _alike(at, base, source, weight) if narrow and outputs == window // 2 else (0, 0)
+    in_order = alike != (0, 0) and bool(identity.all())
     return Width(outputs, taps_of_unit, at, base, aligned(source), aligned(weight), in_order, alike)
 
 
