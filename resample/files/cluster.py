@@ -50,7 +50,7 @@ def workers(scheduler: str, transform: Transform, addresses: Sequence[str], devi
     except ImportError:
         raise Failure("--scheduler takes the package distributed: pip install 'resample-images[cluster]'") from None
     for name in list(logging.root.manager.loggerDict):
-        if name.partition(".")[0] == "distributed":
+        if name.partition(".")[0] in ("distributed", "tornado"):
             # what it has to say is said here, in one line
             logging.getLogger(name).setLevel(logging.CRITICAL)
     with contextlib.ExitStack() as closing:
