@@ -35,6 +35,24 @@ def naive(src: np.ndarray, axis: int, table: Taps) -> np.ndarray:
     return np.moveaxis(result, 0, axis)
 
 
+def naive_result(src: np.ndarray, tables: dict[int, Taps]) -> np.ndarray:
+    """Return what all tables make of an array, the last axis first."""
+    for axis in sorted(tables, reverse=True):
+        src = naive(src, axis, tables[axis])
+    return src
+
+
+def tables_of(
+    mode: str, antialias: bool, dtype: str, before: tuple[int, ...], after: tuple[int, ...]
+) -> dict[int, Taps]:
+    """Return the tables of the axes 1 and 2 of some sizes, but of those that stay as they are."""
+    plans = {
+        axis: plan(Axis(mode, n_in, n_out, None, False, antialias, dtype, False))
+        for axis, (n_in, n_out) in enumerate(zip(before, after, strict=True), 1)
+    }
+    return {axis: table for axis, table in plans.items() if table is not None}
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
 @pytest.mark.parametrize(("mode", "antialias"), CASES)
 def test_contract_is_the_naive_loop(mode: str, antialias: bool, dtype: str) -> None:
@@ -144,14 +162,8 @@ def test_fast_bytes_are_plain_bytes(
     ]
     for (h, w), (height, width) in sizes:
         src = rng.integers(0, 256, (2, h, w, channels), np.uint8)
-        axes = {
-            axis: plan(Axis(mode, n_in, n_out, None, False, antialias, "uint8", False))
-            for axis, n_in, n_out in ((1, h, height), (2, w, width))
-        }
-        tables = {axis: table for axis, table in axes.items() if table is not None}
-        expected = src
-        for axis in sorted(tables, reverse=True):
-            expected = naive(expected, axis, tables[axis])
+        tables = tables_of(mode, antialias, "uint8", (h, w), (height, width))
+        expected = naive_result(src, tables)
         for at_end in (True, False):
             with guarded(at_end):
                 np.testing.assert_array_equal(apply(src, tables), expected)
@@ -169,21 +181,16 @@ def test_narrow_sums_but_for_the_edges(channels: int, factor: int, taken: set[st
     rng = np.random.default_rng(11)
     for height, width in [(20, 70), (33, 132), (4, 64), (5, 401)]:
         src = rng.integers(0, 256, (2, factor * height, factor * width, channels), np.uint8)
-        tables, expected = {}, src
-        for axis in (2, 1):
-            table = plan(
-                Axis("bilinear", src.shape[axis], src.shape[axis] // factor, None, False, True, "uint8", False)
-            )
-            assert table is not None
-            tables[axis] = table
-            expected = naive(expected, axis, table)
+        tables = tables_of("bilinear", True, "uint8", src.shape[1:3], (height, width))
+        expected = naive_result(src, tables)
         for at_end in (True, False):
             with guarded(at_end):
                 np.testing.assert_array_equal(apply(src, tables), expected)
-    assert taken
-    assert taken <= {
-        f"{name}_{cpu.window()}" for name in ("contract_narrow", "contract_ordered", "halve", "halve_ordered")
-    }
+    # of 64 and 70 outputs no two groups are alike where each has 32
+    names = {"contract_narrow"} if factor == 4 else {"halve"} if channels > 1 else {"halve_ordered"}
+    if (channels, factor, cpu.window()) == (1, 2, 64):
+        names.add("contract_narrow")
+    assert taken == {f"{name}_{cpu.window()}" for name in names}
 
 
 @pytest.mark.parametrize("shuffle", [16, 64])
@@ -222,13 +229,8 @@ def test_groups_that_are_alike(
         pytest.skip(f"this processor has no shuffle of {shuffle} bytes")
     monkeypatch.setattr(cpu, "window", lambda: shuffle)
     src = np.random.default_rng(12).integers(0, 256, (3, *before, channels), np.uint8)
-    tables, expected = {}, src
-    for axis in (2, 1):
-        if before[axis - 1] != after[axis - 1]:
-            table = plan(Axis(mode, before[axis - 1], after[axis - 1], None, False, antialias, "uint8", False))
-            assert table is not None
-            tables[axis] = table
-            expected = naive(expected, axis, table)
+    tables = tables_of(mode, antialias, "uint8", before, after)
+    expected = naive_result(src, tables)
     for at_end in (True, False):
         with guarded(at_end):
             np.testing.assert_array_equal(apply(src, tables), expected)
@@ -282,11 +284,7 @@ def test_fast_floats_are_plain_floats(
         src = rng.standard_normal((2, h, w, channels)).astype(np.float32)
         src[0, 3, 5] = np.inf
         src[1, 0, 0, 0] = src[1, -1, -1, -1] = np.nan
-        axes = {
-            axis: plan(Axis(mode, n_in, n_out, None, False, antialias, "float32", False))
-            for axis, n_in, n_out in ((1, h, height), (2, w, width))
-        }
-        tables = {axis: table for axis, table in axes.items() if table is not None}
+        tables = tables_of(mode, antialias, "float32", (h, w), (height, width))
         with monkeypatch.context() as patch:
             patch.setattr(cpu, "window", lambda: 0)
             planned.cache_clear()

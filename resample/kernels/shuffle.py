@@ -18,30 +18,26 @@ def move(dst, to, to_n, to_r, src, source, source_n, source_r, n, r):
 
 
 def _of_rows(count):
-    """Return what weaves `count` rows of at least a vector into one row, and what does the reverse."""
+    """Return what weaves `count` rows of n values into one row, or does the reverse."""
 
     @register_jitable
-    def weave_rows(dst, to, src, source, pitch, n):
-        if n < lanes(src):
-            move(dst, to, count, 1, src, source, 1, pitch, n, count)
+    def move_rows(weaves, dst, to, to_r, src, source, source_r, n):
+        if n < lanes(src) and weaves:
+            move(dst, to, count, 1, src, source, 1, source_r, n, count)
+        elif n < lanes(src):
+            move(dst, to, 1, to_r, src, source, count, 1, n, count)
         else:
             for column in range(0, n, lanes(src)):
                 i = min(column, n - lanes(src))
-                weave(dst, to + i * count, src, source + i, pitch, count)
+                if weaves:
+                    weave(dst, to + i * count, src, source + i, source_r, count)
+                else:
+                    unweave(dst, to + i, to_r, src, source + i * count, count)
 
-    @register_jitable
-    def unweave_row(dst, to, pitch, src, source, n):
-        if n < lanes(src):
-            move(dst, to, 1, pitch, src, source, count, 1, n, count)
-        else:
-            for column in range(0, n, lanes(src)):
-                i = min(column, n - lanes(src))
-                unweave(dst, to + i, pitch, src, source + i * count, count)
-
-    return weave_rows, unweave_row
+    return move_rows
 
 
-(_weave_2, _unweave_2), (_weave_3, _unweave_3), (_weave_4, _unweave_4) = (_of_rows(count) for count in (2, 3, 4))
+_two_rows, _three_rows, _four_rows = (_of_rows(count) for count in (2, 3, 4))
 
 
 def rearrange(dst, src, sizes, to_strides, source_strides, low, high):
@@ -54,7 +50,7 @@ def rearrange(dst, src, sizes, to_strides, source_strides, low, high):
     to_n, to_r = to_strides[4], to_strides[5]
     source_n, source_r = source_strides[4], source_strides[5]
     weaves = to_n == r and to_r == 1 and source_n == 1
-    unweaves = source_n == r and source_r == 1 and to_n == 1
+    in_rows = weaves or (source_n == r and source_r == 1 and to_n == 1)
     end = sizes[0] * sizes[1] * sizes[2] * sizes[3] * n * r
     row = low
     while row < high:
@@ -65,21 +61,15 @@ def rearrange(dst, src, sizes, to_strides, source_strides, low, high):
         if weaves:
             clear_onward(dst, to, to_strides[2], end)
         elif k == 0 and last == 0 and to_strides[1] * VECTOR <= 4 * HUGE_PAGE * lanes(dst):
-            # all planes that are woven into this one; of larger ones it would be memory that others come to first
+            # all planes that this one is unwoven into; of larger ones it would be memory that others come to first
             clear_onward(dst, to, to_strides[1], end)
         for _ in range(min(sizes[3] - last, high - row)):
-            if weaves and r == 2:
-                _weave_2(dst, to, src, source, source_r, n)
-            elif weaves and r == 3:
-                _weave_3(dst, to, src, source, source_r, n)
-            elif weaves and r == 4:
-                _weave_4(dst, to, src, source, source_r, n)
-            elif unweaves and r == 2:
-                _unweave_2(dst, to, to_r, src, source, n)
-            elif unweaves and r == 3:
-                _unweave_3(dst, to, to_r, src, source, n)
-            elif unweaves and r == 4:
-                _unweave_4(dst, to, to_r, src, source, n)
+            if in_rows and r == 2:
+                _two_rows(weaves, dst, to, to_r, src, source, source_r, n)
+            elif in_rows and r == 3:
+                _three_rows(weaves, dst, to, to_r, src, source, source_r, n)
+            elif in_rows and r == 4:
+                _four_rows(weaves, dst, to, to_r, src, source, source_r, n)
             elif n < r:
                 move(dst, to, to_n, to_r, src, source, source_n, source_r, n, r)
             else:
