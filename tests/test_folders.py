@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
 import subprocess
 import sys
+import time
+import weakref
+from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -352,21 +356,76 @@ def test_memory_is_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures that together need more than there is are worked on one after the other, and all are made."""
     from resample.files import job, room
 
-    small = room.Room(40 * 30 * 24)
-    most = 0
-    taking = small.taking
+    small, at_work, original = room.Room(40 * 30 * 24), [], Scale.__call__
 
-    def counted(nbytes: int) -> Any:
-        nonlocal most
-        most = max(most, small.taken)
-        assert small.taken <= small.nbytes
-        return taking(nbytes)
+    def seen(self: Scale, image: Any) -> Any:
+        at_work.append(image)
+        assert len(at_work) == 1
+        time.sleep(0.05)
+        result = original(self, image)
+        at_work.clear()
+        return result
 
-    monkeypatch.setattr(small, "taking", counted)
+    monkeypatch.setattr(Scale, "__call__", seen)
     monkeypatch.setattr(job, "usual_room", lambda: small)
     records = resample.resize_folder("in", "out", Scale(2), jobs=3)
     assert [record.status for record in records] == ["done"] * 3
     assert small.taken == 0
+
+
+def test_threads_that_begin_at_once_share_one_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    from resample.files import room
+
+    def slow() -> Iterator[int]:
+        time.sleep(0.1)
+        yield 1 << 30
+
+    monkeypatch.setattr(room, "_limits", slow)
+    room._usual.cache_clear()
+    with ThreadPoolExecutor(8) as threads:
+        rooms = list(threads.map(lambda _: room.usual(), range(8)))
+    room._usual.cache_clear()
+    assert len(set(rooms)) == 1
+
+
+def test_memory_is_given_back_when_nothing_is_left_of_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of one that failed, and before it is tried again alone."""
+    from resample.files import room
+
+    pictures: list[weakref.ref[Image.Image]] = []
+    counts: list[tuple[int, bool]] = []
+    original, give_back, take = Scale.__call__, room.Share.give_back, room.Share.take
+
+    def called(self: Scale, image: Image.Image) -> Any:
+        pictures.append(weakref.ref(image))
+        pictures.append(weakref.ref(result := original(self, image)))
+        if len(pictures) == 4:
+            raise MemoryError
+        return result
+
+    def is_clear() -> bool:
+        return all(picture() is None for picture in pictures)
+
+    def gives_back(self: room.Share) -> None:
+        counts.append((self.nbytes, is_clear()))
+        give_back(self)
+
+    def takes(self: room.Share, nbytes: int) -> None:
+        assert is_clear()
+        take(self, nbytes)
+
+    monkeypatch.setattr(Scale, "__call__", called)
+    monkeypatch.setattr(room.Share, "give_back", gives_back)
+    monkeypatch.setattr(room.Share, "take", takes)
+    gc.disable()
+    try:
+        records = resample.resize_folder("in", "out", Scale(2), jobs=1)
+    finally:
+        gc.enable()
+    assert [record.status for record in records] == ["done"] * 3
+    cost = 40 * 30 * (8 + 4 * 24)
+    # the second picture had its share, then all there is
+    assert counts == [(cost, True), (cost, True), (room.usual().nbytes, True), (cost, True)]
 
 
 def test_a_lack_of_memory_is_tried_again_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import threading
 import warnings
@@ -14,6 +15,10 @@ from typing import Any
 
 class Failure(Exception):
     """The picture could not be resampled; the text is the line for the user."""
+
+
+class Shortage(Failure):
+    """The picture could not be read or written, perhaps for lack of memory."""
 
 
 class UsageError(Failure):
@@ -84,9 +89,13 @@ def _hear(shown: Callable[..., None], message: Warning | str, category: type[War
         lines.append(f"\0{message}" if category is Loss else str(message))
 
 
+# What codecs say that got no memory: libwebp's decoder says the same of damaged files.
+_SHORTAGES = re.compile(r"out of memory|could not create decoder object|encoding error [12]$")
+
+
 @contextlib.contextmanager
 def failing_as(text: str) -> Iterator[None]:
-    """Turn what the block raises into a Failure that says `text` and the reason.
+    """Turn what the block raises into a Failure that says `text` and the reason, perhaps a Shortage.
 
     Decoders raise almost any class on damaged files, so all of Exception is meant but a lack of memory, which may pass.
     """
@@ -95,7 +104,8 @@ def failing_as(text: str) -> Iterator[None]:
     except (Failure, MemoryError):
         raise
     except Exception as error:
-        raise Failure(f"{text}: {reason(error)}") from error
+        kind = Shortage if _SHORTAGES.search(str(error)) else Failure
+        raise kind(f"{text}: {reason(error)}") from error
 
 
 # held while stderr is another; who writes there meanwhile takes it too

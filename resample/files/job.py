@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from resample.files import formats, places, reading, writing
-from resample.files.failures import Failure, Skipped, UsageError, failing_as, heard, listening, reason
+from resample.files.failures import Failure, Shortage, Skipped, UsageError, failing_as, heard, listening, reason
 from resample.files.inputs import STREAM, stream
 from resample.files.output import check_in_store, make_folder, write
 from resample.files.places import is_remote
 from resample.files.reading import Opened
-from resample.files.room import READ, WRITTEN, Room
+from resample.files.room import READ, WRITTEN, Share
 from resample.files.room import usual as usual_room
 from resample.files.settings import Settings, Size, shown
 from resample.threads import limited
@@ -119,24 +119,35 @@ def run(job: Job) -> Record:
     return attempted(job, partial(_made, job))
 
 
-def attempted(job: Job, make: Callable[[Room], Record]) -> Record:
-    """Return the record that `make` returns, or of its failure, with its warnings and how long it took."""
+def attempted(job: Job, make: Callable[[Share], Record], *, again: bool = True) -> Record:
+    """Return the record that `make` returns, or of its failure, with its warnings and how long it took.
+
+    What it takes of the memory for pictures, by its share, is given back when it has ended and left nothing. With
+    `again`, it is tried once more, while no other has any, where memory was short.
+    """
     started = time.perf_counter()
     room = usual_room()
     with listening(), limited(job.threads), heard(f"{job.path}: ") as warnings:
-        try:
-            try:
-                record = make(room)
-            except MemoryError:
-                # others may have had it: once more, alone
-                warnings.clear()
-                with room.turn, room.taking(room.nbytes):
-                    record = make(Room(sys.maxsize))
-        except Exception as error:
-            record = failed(job.path, error)
+        with room.share() as share:
+            record, was_short = _tried(job, make, share)
+        if was_short and again:
+            warnings.clear()
+            with room.alone() as share:
+                record, _ = _tried(job, make, share)
     if record.status == "skipped":
         warnings = []
     return record._replace(warnings=tuple(warnings), seconds=time.perf_counter() - started, number=job.number)
+
+
+def _tried(job: Job, make: Callable[[Share], Record], share: Share) -> tuple[Record, bool]:
+    """Return the record that `make` returns, or of its failure, and whether that was perhaps for lack of memory.
+
+    Only when this has returned is nothing left of the picture: an error holds all that it came by.
+    """
+    try:
+        return make(share), False
+    except Exception as error:
+        return failed(job.path, error), isinstance(error, (MemoryError, Shortage))
 
 
 def failed(path: str, error: Exception) -> Record:
@@ -147,11 +158,11 @@ def failed(path: str, error: Exception) -> Record:
     return Record(path, "skipped" if isinstance(error, Skipped) else "failed", reason=text, refused=refused)
 
 
-def _made(job: Job, room: Room) -> Record:
+def _made(job: Job, share: Share) -> Record:
     settings = job.settings
     if settings.on_exists == "skip":
         check_in_store(job.output, settings.on_exists)
-    with resampled(job, room) as made:
+    with resampled(job, share) as made:
         if job.output == STREAM:
             _to_stdout(made, settings)
         else:
@@ -172,8 +183,8 @@ class Resampled(NamedTuple):
 
 
 @contextlib.contextmanager
-def resampled(job: Job, room: Room, content: bytes | None = None) -> Iterator[Resampled]:
-    """Give what is made of a picture, and the memory that it takes in a room; `content` is its file if it is in none.
+def resampled(job: Job, share: Share, content: bytes | None = None) -> Iterator[Resampled]:
+    """Give what is made of a picture, in the memory that it takes by its share; `content` is its file if it is in none.
 
     Raises:
         Failure: it cannot be read or resampled.
@@ -184,18 +195,19 @@ def resampled(job: Job, room: Room, content: bytes | None = None) -> Iterator[Re
         with failing_as(f"{job.path}: cannot be read"):
             content = places.read(job.path)
     with contextlib.ExitStack() as held:
-        with room.turn:
+        with share.room.turn:
             opened = held.enter_context(reading.opened(job.path, settings, content))
             size = output_size(job.transform, opened)
             file_format = job.file_format or opened.file_format
             formats.check(file_format, size, settings.quality)
             cost = opened.count * (READ * math.prod(opened.size) + WRITTEN * math.prod(size))
-            if room.has(cost) or job.path == STREAM:
-                held.enter_context(room.taking(cost))
-            else:
+            if job.path == STREAM:
+                share.take(cost)
+            elif not share.takes(cost):
                 # some decoders take memory as a file is opened, which others need meanwhile
                 held.close()
-                held.enter_context(room.taking(cost))
+                del opened
+                share.take(cost)
                 opened = held.enter_context(reading.opened(job.path, settings, content))
         frames, left = [], settings.max_pixels
         for frame in opened.frames():

@@ -109,6 +109,8 @@ class Opened:
             try:
                 exif.bigtiff = False
                 found["exif"] = exif.tobytes()
+            except MemoryError:
+                raise
             except Exception as error:
                 warn_of_loss(f"{self.path}: the EXIF is damaged and left out: {reason(error)}")
         if keeps == "strip":
@@ -249,6 +251,8 @@ def _read_exif(picture: Image.Image, path: str) -> Image.Exif:
         for tag in (EXIF_IFD, GPS_IFD):
             if tag in exif:
                 exif.get_ifd(tag)
+    except MemoryError:
+        raise
     except Exception as error:
         warn_of_loss(f"{path}: the EXIF is damaged and left out: {reason(error)}")
         return Image.Exif()

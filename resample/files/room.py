@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache
 
 # Bytes a pixel, of a picture that is read and of its output: in Pillow, as an array, and as floats between.
 READ, WRITTEN = 8, 24
@@ -27,28 +28,64 @@ class Room:
         self.turn = threading.Lock()
         self.given_back = threading.Condition()
 
-    def has(self, nbytes: int) -> bool:
-        """Return whether nobody would wait who takes so many bytes."""
-        return self.taken + min(nbytes, self.nbytes) <= self.nbytes
+    @contextlib.contextmanager
+    def share(self) -> Iterator[Share]:
+        """Give a part of this room, of no bytes yet. What was taken is given back at the end."""
+        share = Share(self)
+        try:
+            yield share
+        finally:
+            share.give_back()
 
     @contextlib.contextmanager
-    def taking(self, nbytes: int) -> Iterator[None]:
-        """Within this, so many bytes are this thread's."""
-        nbytes = min(nbytes, self.nbytes)
-        with self.given_back:
-            self.given_back.wait_for(lambda: self.has(nbytes))
-            self.taken += nbytes
-        try:
-            yield
-        finally:
-            with self.given_back:
-                self.taken -= nbytes
-                self.given_back.notify_all()
+    def alone(self) -> Iterator[Share]:
+        """Wait until nobody has any of this room, and give a part of one without end, while others wait."""
+        with self.turn, self.share() as everything:
+            everything.take(self.nbytes)
+            yield Share(Room(sys.maxsize))
 
 
-@lru_cache(maxsize=1)
+class Share:
+    """The part of a room that one thread has."""
+
+    def __init__(self, room: Room) -> None:
+        self.room = room
+        self.nbytes = 0
+
+    def takes(self, nbytes: int) -> bool:
+        """Take so many bytes if nobody has them, and return whether that was so."""
+        nbytes = min(nbytes, self.room.nbytes)
+        with self.room.given_back:
+            if self.room.taken + nbytes > self.room.nbytes:
+                return False
+            self.room.taken += nbytes
+        self.nbytes += nbytes
+        return True
+
+    def take(self, nbytes: int) -> None:
+        """Take so many bytes, when others have given them back."""
+        with self.room.given_back:
+            self.room.given_back.wait_for(lambda: self.takes(nbytes))
+
+    def give_back(self) -> None:
+        """Give back all of it."""
+        with self.room.given_back:
+            self.room.taken -= self.nbytes
+            self.nbytes = 0
+            self.room.given_back.notify_all()
+
+
+_first = threading.Lock()
+
+
 def usual() -> Room:
     """Return the room of this process: half of the memory that it may have."""
+    with _first:  # or threads that ask at once would have one each
+        return _usual()
+
+
+@cache
+def _usual() -> Room:
     return Room(min(_limits()) // 2)
 
 

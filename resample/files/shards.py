@@ -17,7 +17,7 @@ from resample.files.formats import EXTENSIONS, extension
 from resample.files.inputs import check_source
 from resample.files.job import Job, Record, attempted, failed, resampled
 from resample.files.places import is_remote
-from resample.files.room import Room
+from resample.files.room import Share
 
 
 def run(job: Job) -> list[Record]:
@@ -27,13 +27,12 @@ def run(job: Job) -> list[Record]:
     """
     failures: list[Record] = []
 
-    def make(_: Room) -> Record:
-        failures.clear()
+    def make(_: Share) -> Record:
         with _source(job.path) as source, _target(job) as target:
             count = _copied(job, source, target, failures)
         return Record(job.path, "done", output=job.output, pictures=count)
 
-    record = attempted(job, make)
+    record = attempted(job, make, again=False)  # each picture in it is
     return [*(failures if record.status == "done" else []), record]
 
 
@@ -152,10 +151,10 @@ def _twice(job: Job, member: str, name: str) -> Record:
     return failed(f"{job.path}/{member}", Failure(text))._replace(number=job.number)
 
 
-def _encoded(job: Job, content: bytes, file: IO[bytes], room: Room) -> Record:
+def _encoded(job: Job, content: bytes, file: IO[bytes], share: Share) -> Record:
     """Write what is made of a picture to a file in memory."""
     job = job._replace(file_format=job.file_format or formats.of(job.output))
-    with resampled(job, room, content) as made:
+    with resampled(job, share, content) as made:
         file.seek(0)
         file.truncate()
         with failing_as(f"{job.path}: cannot be written"):
