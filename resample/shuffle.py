@@ -11,6 +11,8 @@ from resample.arguments import integer
 from resample.arrays import Array, memory_order
 from resample.devices import DeviceArray, borrowed, rearranged
 from resample.kernels import entry
+from resample.kernels.cpu import past_by_way_of
+from resample.kernels.sizes import VECTOR
 from resample.team import in_bands
 
 DTYPES = (
@@ -18,6 +20,11 @@ DTYPES = (
     *("uint8", "int8", "int16", "int32", "int64"),
     *("bool", "complex64", "complex128"),
 )
+
+# rows that are woven by whole vectors
+_MOST_WOVEN = 4
+
+_TYPES = frozenset(np.dtype(name).type for name in DTYPES)
 
 # opaque values of so many bytes, as the kernel moves them
 _UNITS = {1: "uint8", 2: "uint16", 4: "uint32", 8: "uint64", 16: "complex128"}
@@ -108,13 +115,15 @@ def _factor(name: str, value: Any) -> int:
 def _check(array: Array) -> None:
     if array.ndim < 3:
         raise RuntimeError(f"input must have at least 3 dimensions, got shape {array.shape}")
-    if array.dtype.name not in DTYPES:
+    if array.dtype.type not in _TYPES:
         raise NotImplementedError(f"input must be one of {', '.join(DTYPES)}, got {array.dtype}")
 
 
 def _empty(shape: tuple[int, ...], dtype: np.dtype[Any], order: tuple[int, ...]) -> Array:
     """Return a new array whose axes lie in memory in the order `order`."""
     memory: Array = np.empty([shape[axis] for axis in order], dtype)
+    if order == (0, 1, 2, 3):
+        return memory
     return np.asarray(memory.transpose(np.argsort(order)))
 
 
@@ -143,8 +152,12 @@ def _rearrange(dst: Array, src: Array, order: tuple[int, ...]) -> None:
         return
     pointer = f"{_UNITS[size]}*"
     tables = np.array([src.shape, [n // size for n in dst.strides], [n // size for n in src.strides]], np.int64)
-    types = (pointer, pointer, "int64*", "int64*", "int64*", "int64", "int64")
+    types = (pointer, pointer, "int64*", "int64*", "int64*", pointer, "int64", "int64")
     kernel = entry.kernel("shuffle", "rearrange", types)
-    places = [entry.address(array) for array in (dst, src, *tables)]
+    table = entry.address(tables)
+    places = [entry.address(dst), entry.address(src), *range(table, table + tables.nbytes, tables.strides[0])]
     rows = math.prod(src.shape[:4])
-    in_bands(kernel, places, b"", rows, src.size)
+    past = past_by_way_of(dst)
+    if past and not (dst.flags.c_contiguous and dst.shape[-1] <= _MOST_WOVEN and dst.strides[-3] >= VECTOR):
+        past = 0
+    in_bands(kernel, places, b"", rows, src.size, (past,))

@@ -6,7 +6,6 @@ Pillow tells where by the Arrow C data interface (https://arrow.apache.org/docs/
 from __future__ import annotations
 
 import ctypes
-import mmap
 import struct
 from collections.abc import Callable
 from functools import cache
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from resample.arrays import Array
+from resample.memory import ask_for_huge_pages
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -163,7 +163,7 @@ def _one_block(mode: str, size: tuple[int, int]) -> tuple[Image, Array] | None:
     if pixels is None:
         return None
     if pixels.nbytes >= _HUGE:
-        _ask_for_huge_pages(pixels)
+        ask_for_huge_pages(pixels.__array_interface__["data"][0], pixels.nbytes)
     return image, pixels
 
 
@@ -225,20 +225,3 @@ def _address(array: int, index: int = 0) -> int:
 def _is_plain(values: _Values, length: int, buffers: int, children: int) -> bool:
     """Return whether there are so many values, none missing, from the start of so many buffers."""
     return values[:5] == (length, 0, 0, buffers, children)
-
-
-def _ask_for_huge_pages(pixels: Array) -> None:
-    advise = _madvise()
-    if advise:
-        address = pixels.__array_interface__["data"][0]
-        start = -(-address // mmap.PAGESIZE) * mmap.PAGESIZE
-        advise(start, address + pixels.nbytes - start, mmap.MADV_HUGEPAGE)  # whether it is taken does not matter
-
-
-@cache
-def _madvise() -> Callable[[int, int, int], int] | None:
-    if not hasattr(mmap, "MADV_HUGEPAGE"):
-        return None  # not Linux
-    advise = ctypes.CDLL(None).madvise
-    advise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-    return advise

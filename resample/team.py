@@ -41,15 +41,15 @@ def in_bands(
     """Call a kernel on bands that cover `range(length)`, side by side where it is worth it.
 
     Its arguments are `places`, then addresses of memory that a thread has for its own, as many bytes as `scratch` says,
-    multiples of VECTOR, then `fixed`, as `entry.packed` makes it, then the ends of the band, low and high. `cost` is
-    the number of values that the whole call computes. At most 256 threads share a call.
+    multiples of VECTOR, and no address where that is 0, then `fixed`, as `entry.packed` makes it, then the ends of the
+    band, low and high. `cost` is the number of values that the whole call computes. At most 256 threads share a call.
     """
     threads = max(1, min(board.HELPERS + 1, length, cost // GRAIN))
     if threads > 1:  # to ask takes as long as a tenth of a small call
         threads = min(threads, get_num_threads())
     rest = fixed + packed(0, length)
-    if threads == 1 and not scratch:
-        kernel(packed(*places) + rest)
+    if threads == 1 and not any(scratch):
+        kernel(packed(*places, *scratch) + rest)
         return
     size = 8 * (len(places) + len(scratch)) + len(rest)
     # memory of two threads shares no line of a cache
@@ -61,7 +61,7 @@ def in_bands(
     for place in range(first, first + threads * pitch, pitch):
         values, own = list(places), place + block
         for count in scratch:
-            values.append(own)
+            values.append(own if count else 0)
             own += count
         arguments = packed(*values) + rest
         if threads == 1:

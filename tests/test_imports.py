@@ -55,7 +55,7 @@ LAYERS = [
         "resample.kernels.shuffle",
         "resample.kernels.pooling",
     ],
-    ["resample.kernels.pages"],
+    ["resample.kernels.pages", "resample.kernels.past"],
     ["resample.kernels.simd"],
     ["resample.kernels.sizes", "resample.kernels.board"],
     ["resample.convolution_shape"],
@@ -63,7 +63,7 @@ LAYERS = [
     ["resample.filters", "resample.coordinates"],
     ["resample.rounding"],
     ["resample.linear_light"],
-    ["resample.threads", "resample.arrays"],
+    ["resample.threads", "resample.arrays", "resample.memory"],
     ["resample.arguments", "resample.sizes"],
 ]
 

@@ -238,7 +238,8 @@ def test_groups_that_are_alike(
     dst = np.empty(step.shape, np.uint8)
     for low in range(0, step.length, 7):
         scratch = [np.empty(size + 64, np.uint8) for size in step.scratch]
-        places = [entry.address(array) for array in (dst, src)] + [entry.address(own) for own in scratch]
+        own = [entry.address(memory) if size else 0 for memory, size in zip(scratch, step.scratch, strict=True)]
+        places = [entry.address(dst), entry.address(src), *own]
         step.kernel(packed(*places) + step.fixed + packed(low, min(low + 7, step.length)))
     np.testing.assert_array_equal(dst, expected)
     assert taken == {f"{kernel}_{shuffle}"}

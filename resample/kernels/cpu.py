@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from resample.arrays import Array
-from resample.kernels import entry, tables
+from resample.kernels import entry, link, tables
 from resample.kernels.entry import packed
-from resample.kernels.sizes import BLOCK, SHORT_INNER, VECTOR, whole_vectors
+from resample.kernels.sizes import BLOCK, BY_WAY, SHORT_INNER, VECTOR, whole_vectors
+from resample.memory import is_new
 from resample.taps import Taps, averaging
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ DType = np.dtype[Any]
 # what bands are sized by: how many products of a plain kernel cost what a vector of a fast one does, and what a cache
 # line does that a copy must fetch from far away
 VECTOR_COST, LINE_COST = 3, 4
+
+# bytes from which on a result is written past the caches: half of what many processors have
+PAST = 1 << 24
 
 # long rows, if so few, are done before the tables of a fast kernel would be made
 FEW_ROWS = 8
@@ -68,6 +72,20 @@ class Pass(NamedTuple):
     """What has the memory that `fixed` points to."""
     scratch: Sequence[int] = ()
     """As in `team.in_bands`."""
+    can_go_past: bool = False
+    """Whether the last of `scratch`, which is 0, may be what `past_by_way_of` tells."""
+
+
+def past_by_way_of(result: Array) -> int:
+    """Return the bytes of memory by way of which a result is written past the caches, or 0 where it is not.
+
+    That is faster where it is too large to stay there, but not where the system clears its memory just before, in them.
+    """
+    if result.nbytes < PAST or not link.IS_HERE or not result.flags.aligned:
+        return 0
+    if is_new(entry.address(result), result.nbytes):
+        return 0
+    return BY_WAY
 
 
 class _Rows(NamedTuple):
@@ -141,7 +159,8 @@ def _sums(
         kernel = "contract_ordered_{}"
     widths = (*_PLACES * 2, "uint8*", f"{weight}*", *_PLACES, *_NUMBER * 7)
     heights = (*_PLACES * 2, pair, *_PLACES, *_NUMBER * 2)
-    types = (*(f"{dtype.name}*",) * 3, *_PLACES, *widths, *heights, *_NUMBER * 8)
+    value = (f"{dtype.name}*",)
+    types = (*value * 3, *_PLACES, *value, *widths, *heights, *_NUMBER * 8)
     call = entry.kernel("rows", kernel.format(window()), types)
     of_width, of_height, weighted, depth = [0] * len(widths), [0] * len(heights), None, 2
     if across is not None:
@@ -155,12 +174,20 @@ def _sums(
         depth = taps.n_taps + 1
     pitch = -(-rows.row_out // BLOCK) * BLOCK + BLOCK
     fixed = packed(*of_width, *of_height, *rows[2:], pitch, depth)
-    scratch = (depth * pitch * dtype.itemsize if across else 0, whole_vectors(8 * depth))
+    scratch = (depth * pitch * dtype.itemsize if across else 0, whole_vectors(8 * depth), 0)
     length = rows.planes * rows.n_out
     vectors = length * (rows.row_out * dtype.itemsize // VECTOR) * (taps.n_taps if along else 1)
     if across is not None:
         vectors += rows.planes * rows.n_in * width.base.size * (width.taps if dtype == np.float32 else 1)
-    return Pass(rows.shape, call, fixed, length, vectors * VECTOR_COST, (across, along, weighted), scratch)
+    owners = across, along, weighted
+    return Pass(
+        rows.shape, call, fixed, length, vectors * VECTOR_COST, owners, scratch, _is_large(rows.shape, dtype.itemsize)
+    )
+
+
+def _is_large(shape: Shape, size: int) -> bool:
+    """Return whether a result of this shape, of values of so many bytes, may be written past the caches."""
+    return math.prod(shape) * size >= PAST
 
 
 def _halved(rows: _Rows, across: tuple[tables.Width, Array, int], along: tuple[Taps, Array]) -> Pass | None:
@@ -206,7 +233,7 @@ def copy_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass:
     if window() and size < BLOCK <= row_out and not few:
         choice = tables.choices(axes[last], size, window())
     if choice:
-        types = (*("uint8*",) * 2, *_PLACES * 2, *("uint8*",) * 2, *_NUMBER * 2, *_PLACES, *_NUMBER * 6)
+        types = (*("uint8*",) * 3, *_PLACES * 2, *("uint8*",) * 2, *_NUMBER * 2, *_PLACES, *_NUMBER * 6)
         call = entry.kernel("rows", f"select_{window()}", types)
         fixed = [
             *map(entry.address, choice[1:]),
@@ -226,7 +253,9 @@ def copy_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass:
 
     length = math.prod(shape[:first]) * len(start)
     lines = row_out // VECTOR + min(len(place), row_in // VECTOR)
-    return Pass(_after(shape, axes), call, packed(*fixed), length, length * lines * LINE_COST, (choice, start, place))
+    after, owners, scratch = _after(shape, axes), (choice, start, place), (0,) if choice else ()
+    can_go_past = choice is not None and _is_large(after, dtype.itemsize)
+    return Pass(after, call, packed(*fixed), length, length * lines * LINE_COST, owners, scratch, can_go_past)
 
 
 def _after(shape: Shape, axes: Mapping[int, Taps]) -> Shape:

@@ -18,6 +18,7 @@ from numba import types
 from numba.extending import register_jitable
 
 from resample.kernels.pages import clear_onward
+from resample.kernels.past import end_of_piece, place_in_line, write_past
 from resample.kernels.simd import (
     add_byte_pairs,
     add_pairs,
@@ -43,7 +44,7 @@ from resample.kernels.simd import (
     store,
     where_used,
 )
-from resample.kernels.sizes import BLOCK, VECTOR
+from resample.kernels.sizes import BLOCK, PIECE, VECTOR
 
 TWO_BLOCKS = 2 * BLOCK  # Numba takes the name, not the product, as a constant
 
@@ -71,7 +72,7 @@ def _contract(along_width, along_height):
     """Return the kernel that resamples rows by these two."""
 
     def contract(
-        dst, src, ring, place,
+        dst, src, ring, place, line,
         at, base, index, weight, ends, groups, units, taps, outputs, alike_from, alike_to, precision,
         start, length, weights, edges, n_weights, height_precision,
         n_in, n_out, row_in, row_out, pitch, depth, low, high,
@@ -80,13 +81,16 @@ def _contract(along_width, along_height):
 
         No groups: rows keep their width, and are read where they are. No weights: rows keep their height. `ring` holds
         `depth` rows of `pitch` values, BLOCK more than a row has because groups may write beyond its end; `place` holds
-        as many numbers; both are this band's own.
+        as many numbers; where there is a `line`, the result is written past the caches by way of it. All are this
+        band's own.
         """
+        past = place_of(line, 0) != 0
         # counted along, as a division takes as long as a hundred values of a row
         o, source, size = low % n_out, low // n_out * n_in * row_in, depth * pitch
         done = to = 0
         for q in range(low, high):
             clear_onward(dst, q * row_out, row_out, high * row_out)
+            rows, source_row = ring, (q - low) % 2 * pitch
             if n_weights == 0:
                 if (q - low) % 2 == 0:
                     # two rows share the tables; a last single one is done twice
@@ -95,7 +99,6 @@ def _contract(along_width, along_height):
                         ring, 0, pitch, src, source + o * row_in, next, 2 * row_in,
                         at, base, index, weight, ends, groups, units, taps, outputs, alike_from, alike_to, precision,
                     )  # fmt: skip
-                _copy_row(dst, q * row_out, ring, (q - low) % 2 * pitch, row_out)
             else:
                 first = start[o]
                 last = first + length[o] - 1
@@ -132,11 +135,26 @@ def _contract(along_width, along_height):
                         row += step
                         if groups > 0 and row == size:
                             row = 0
-                rows = ring if groups > 0 else src
-                along_height(
-                    dst, q * row_out, rows, place, o, length[o], weights, o * n_weights, edges, row_out,
-                    height_precision,
-                )  # fmt: skip
+                if groups == 0:
+                    rows = src
+            column = 0
+            while column < row_out:
+                end, to_piece = row_out, q * row_out + column
+                out, at_out = dst, to_piece
+                if past:
+                    out, at_out = line, place_in_line(dst, to_piece)
+                    end = end_of_piece(dst, to_piece, column, row_out, BLOCK)
+                if n_weights == 0:
+                    _copy_row(out, at_out, rows, source_row + column, end - column)
+                else:
+                    along_height(
+                        out, at_out, after(rows, column), place, o, length[o], weights, o * n_weights, edges,
+                        end - column, height_precision,
+                    )  # fmt: skip
+                if past:
+                    is_first, is_last = q == low and column == 0, q + 1 == high and end == row_out
+                    write_past(dst, to_piece, line, at_out + end - column, is_first, is_last)
+                column = end
             o += 1
             if o == n_out:
                 o = 0
@@ -373,8 +391,9 @@ def _contract_bytes(window, sums, in_order=False):
 
         @register_jitable
         def sum_columns(dst, to, rows, place, weights, weight, pairs, length, precision):
-            for column in range(0, length, BLOCK):
-                i = min(column, length - BLOCK)
+            # a store across two lines costs more than loads do: the first block is done in part twice
+            for column in range(-(place_of(dst, to) % VECTOR), length, BLOCK):
+                i = max(0, min(column, length - BLOCK))
                 total = spread(kind(0), BLOCK)
                 for k in range(count or pairs):
                     both = interleave(load(rows, place[2 * k] + i, BLOCK), load(rows, place[2 * k + 1] + i, BLOCK))
@@ -647,18 +666,39 @@ def _select(window):
                 else:
                     store(dst, o, lower_half(half))
 
-    def select(dst, src, at, base, index, in_order, groups, outputs, start, n_in, n_out, row_in, row_out, low, high):
-        """Copy the output rows `low:high` of all planes; a row like the one before it is copied from there."""
+    def select(
+        dst, src, line, at, base, index, in_order, groups, outputs, start, n_in, n_out, row_in, row_out, low, high
+    ):  # fmt: skip
+        """Copy the output rows `low:high` of all planes; a row like the one before it is copied from there.
+
+        Where there is a `line`, the result is written past the caches by way of it.
+        """
+        past = place_of(line, 0) != 0
         for q in range(low, high):
             plane = q // n_out
             o = q - plane * n_out
             clear_onward(dst, q * row_out, row_out, high * row_out)
-            if q > low and o > 0 and start[o] == start[o - 1]:
+            if not past and q > low and o > 0 and start[o] == start[o - 1]:
                 _copy_row(dst, q * row_out, dst, (q - 1) * row_out, row_out)
-            else:
-                source = (plane * n_in + start[o]) * row_in
-                later = (start[o + 1] - start[o]) * row_in if o + 1 < n_out else 0
-                along_width(dst, q * row_out, src, source, later, at, base, index, in_order, groups, outputs)
+                continue
+            source = (plane * n_in + start[o]) * row_in
+            later = (start[o + 1] - start[o]) * row_in if o + 1 < n_out else 0
+            g = 0
+            while g < groups:
+                # groups lie where the first of them does
+                until, to_piece = groups, q * row_out + at[g]
+                out, at_out = dst, to_piece
+                if past:
+                    until, out, at_out = min(groups, g + PIECE // window), line, place_in_line(dst, to_piece)
+                along_width(
+                    out, at_out - at[g], src, source, later, after(at, g), after(base, g), after(index, g * window),
+                    after(in_order, g), until - g, outputs,
+                )  # fmt: skip
+                if past:
+                    end = at[until] if until < groups else row_out
+                    is_first, is_last = q == low and g == 0, q + 1 == high and until == groups
+                    write_past(dst, to_piece, line, at_out + end - at[g], is_first, is_last)
+                g = until
 
     return select
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from numba.extending import register_jitable
 
 from resample.kernels.pages import clear_onward
-from resample.kernels.simd import lanes, unweave, weave
+from resample.kernels.past import end_of_piece, place_in_line, write_past
+from resample.kernels.simd import lanes, place_of, unweave, weave
 from resample.kernels.sizes import HUGE_PAGE, VECTOR
 
 
@@ -40,12 +41,14 @@ def _of_rows(count):
 _two_rows, _three_rows, _four_rows = (_of_rows(count) for count in (2, 3, 4))
 
 
-def rearrange(dst, src, sizes, to_strides, source_strides, low, high):
+def rearrange(dst, src, sizes, to_strides, source_strides, line, low, high):
     """Copy between two strided arrays of six axes and equal `sizes`; values are opaque units.
 
     The first four axes count the rows, of which `low:high` are copied; the last, short one is the phase j of
-    w * r + j, so that rows of r planes are woven into one row or one row is unwoven into r.
+    w * r + j, so that rows of r planes are woven into one row or one row is unwoven into r. Where there is a `line`,
+    rows are woven, lie one behind the other, and are written past the caches by way of it.
     """
+    past = place_of(line, 0) != 0
     n, r = sizes[4], sizes[5]
     to_n, to_r = to_strides[4], to_strides[5]
     source_n, source_r = source_strides[4], source_strides[5]
@@ -64,16 +67,27 @@ def rearrange(dst, src, sizes, to_strides, source_strides, low, high):
             # all planes that this one is unwoven into; of larger ones it would be memory that others come to first
             clear_onward(dst, to, to_strides[1], end)
         for _ in range(min(sizes[3] - last, high - row)):
-            if in_rows and r == 2:
-                _two_rows(weaves, dst, to, to_r, src, source, source_r, n)
-            elif in_rows and r == 3:
-                _three_rows(weaves, dst, to, to_r, src, source, source_r, n)
-            elif in_rows and r == 4:
-                _four_rows(weaves, dst, to, to_r, src, source, source_r, n)
-            elif n < r:
-                move(dst, to, to_n, to_r, src, source, source_n, source_r, n, r)
-            else:
-                move(dst, to, to_r, to_n, src, source, source_r, source_n, r, n)
+            column = 0
+            while column < n:
+                end, out, at = n, dst, to
+                if past:
+                    out, at = line, place_in_line(dst, to + column * r)
+                    end = end_of_piece(dst, to + column * r, column * r, n * r, lanes(dst) * r) // r
+                start, length = source + column * source_n, end - column
+                if in_rows and r == 2:
+                    _two_rows(weaves, out, at, to_r, src, start, source_r, length)
+                elif in_rows and r == 3:
+                    _three_rows(weaves, out, at, to_r, src, start, source_r, length)
+                elif in_rows and r == 4:
+                    _four_rows(weaves, out, at, to_r, src, start, source_r, length)
+                elif n < r:
+                    move(out, at, to_n, to_r, src, start, source_n, source_r, length, r)
+                else:
+                    move(out, at, to_r, to_n, src, start, source_r, source_n, r, length)
+                if past:
+                    is_first, is_last = row == low and column == 0, row + 1 == high and end == n
+                    write_past(dst, to + column * r, line, at + length * r, is_first, is_last)
+                column = end
             row += 1
             to += to_strides[3]
             source += source_strides[3]

@@ -155,6 +155,41 @@ def store(typing_context, pointer, index, vector):
     return types.void(pointer, index, vector), emit
 
 
+@intrinsic(prefer_literal=True)
+def move_line(typing_context, dst, to, src, source, past):
+    """Copy a vector from `src[source]` to `dst[to]`; if `past`, to a whole line of memory, past the caches.
+
+    Such writes are seen by other threads in any order: `in_order` must come before these are told of them.
+    """
+
+    def emit(context, builder, signature, arguments):
+        dst, to, src, source, _ = arguments
+        kind, is_past = _whole(signature.args[0].dtype), past.literal_value
+        line = builder.load(_place(builder, kind, builder.gep(src, [source]), _constant(0)), align=1)
+        place = _place(builder, kind, builder.gep(dst, [to]), _constant(0))
+        write = builder.store(line, place, align=VECTOR if is_past else 1)
+        if is_past:
+            write.set_metadata("nontemporal", builder.module.add_metadata([INT32(1)]))
+        return context.get_dummy_value()
+
+    return types.void(dst, to, src, source, past), emit
+
+
+@intrinsic
+def in_order(typing_context):
+    """Have what was written before seen before what will be, past the caches or not."""
+
+    def emit(context, builder, signature, arguments):
+        if _on_x86(builder):
+            function = ir.FunctionType(ir.VoidType(), [])
+            builder.call(builder.module.declare_intrinsic("llvm.x86.sse.sfence", fnty=function), [])
+        else:
+            builder.fence(_ORDER)
+        return context.get_dummy_value()
+
+    return types.void(), emit
+
+
 @intrinsic
 def place_of(typing_context, pointer, index):
     """Return the address of `pointer[index]`."""

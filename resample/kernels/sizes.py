@@ -12,6 +12,14 @@ BLOCK = 64
 # bytes of the larger pages that Linux gives out, and NumPy asks for, where a result is large
 HUGE_PAGE = 1 << 21
 
+# bytes of a result that are made before they are written past the caches: few, so that to make them and to write them
+# overlap
+PIECE = 1 << 10
+
+# bytes of memory by way of which they are written: a piece, as much again for what would be too little for the next
+# one, and what belongs to a line before and behind
+BY_WAY = 2 * PIECE + 2 * VECTOR
+
 # the index of a lane whose row of the table has no such tap; `simd.where_used` knows it by its highest bit
 UNUSED = 255
 

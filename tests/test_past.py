@@ -1,0 +1,178 @@
+"""Large results are written past the caches: see `kernels/past.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+from guards import Guarded
+
+import resample
+from resample import apply, image, memory, shuffle, team, threads
+from resample.functional import pixel_shuffle
+from resample.interpolate import Axis, plan
+from resample.kernels import cpu, link, store
+from resample.kernels.sizes import BY_WAY
+from resample.taps import Taps
+
+pytestmark = pytest.mark.skipif(not link.IS_HERE, reason="done on Linux on x86-64 alone")
+
+
+@pytest.fixture
+def always(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Have every result written past the caches, and give a list of their sizes."""
+    sizes: list[int] = []
+
+    def by_way(result: np.ndarray[Any, Any]) -> int:
+        sizes.append(result.nbytes)
+        return BY_WAY
+
+    for module in (apply, shuffle):
+        monkeypatch.setattr(module, "past_by_way_of", by_way)
+    monkeypatch.setattr(cpu, "PAST", 0)
+    plans = apply.planned, image._passes, image._steps
+    for kept in plans:
+        kept.cache_clear()
+    yield sizes
+    for kept in plans:
+        kept.cache_clear()
+
+
+def tables_of(
+    mode: str, antialias: bool, dtype: str, before: tuple[int, int], after: tuple[int, int]
+) -> dict[int, Taps]:
+    plans = [
+        plan(Axis(mode, n_in, n_out, None, False, antialias, dtype, False))
+        for n_in, n_out in zip(before, after, strict=True)
+    ]
+    return {axis: table for axis, table in enumerate(plans, 1) if table is not None}
+
+
+def same_past(call: Callable[[], Any], monkeypatch: pytest.MonkeyPatch, guarded: Guarded) -> None:
+    """Check that a call gives the same past the caches, in memory with guard pages, and in threads that share it."""
+    with monkeypatch.context() as patch:
+        for module in (apply, shuffle):
+            patch.setattr(module, "past_by_way_of", lambda result: 0)
+        patch.setattr(threads, "_count", 1)
+        expected = call()
+    for at_end in (True, False):
+        with guarded(at_end):
+            np.testing.assert_array_equal(call(), expected)
+    with monkeypatch.context() as patch:
+        patch.setattr(team, "GRAIN", 1)
+        patch.setattr(team, "WAKING_GRAIN", 1)
+        for count in (1, 2, 3):
+            patch.setattr(threads, "_count", count)
+            np.testing.assert_array_equal(call(), expected)
+
+
+SIZES = [
+    ((9, 70), (20, 150)),  # rows of a line and a bit
+    ((40, 700), (17, 1501)),
+    ((60, 3000), (60, 1111)),  # the height stays
+    ((33, 900), (70, 900)),  # the width stays
+    ((90, 515), (45, 257)),
+]
+
+
+@pytest.mark.parametrize("window", [64, 16])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize(
+    ("mode", "antialias"), [("nearest", False), ("bilinear", False), ("bicubic", False), ("lanczos", True)]
+)
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_rows(
+    dtype: str,
+    mode: str,
+    antialias: bool,
+    channels: int,
+    window: int,
+    always: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    guarded: Guarded,
+) -> None:
+    if store.shuffle_width() < window:
+        pytest.skip(f"this processor has no shuffle of {window} bytes")
+    monkeypatch.setattr(cpu, "window", lambda: window)
+    rng = np.random.default_rng(channels)
+    for before, after in SIZES:
+        array = rng.integers(0, 256, (2, *before, channels)).astype(dtype)
+        tables = tables_of(mode, antialias, dtype, before, after)
+        same_past(partial(apply.apply, array, tables), monkeypatch, guarded)
+    kind = np.dtype(dtype)
+    # a shuffle chooses three samples or more
+    is_fast = 3 * channels * kind.itemsize <= window if mode == "nearest" else cpu.fast_sums(kind)
+    assert len(always) >= (5 * 3 if is_fast else 0)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "float32", "float64", "complex128"])
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_woven_rows(
+    dtype: str, factor: int, always: list[int], monkeypatch: pytest.MonkeyPatch, guarded: Guarded
+) -> None:
+    rng = np.random.default_rng(factor)
+    for height, width in [(5, 3), (7, 64), (9, 67), (20, 300), (3, 1111)]:
+        array = rng.integers(0, 256, (3, 2 * factor * factor, height, width)).astype(dtype)
+        same_past(partial(pixel_shuffle, array, factor), monkeypatch, guarded)
+    assert len(always) >= 5 * 4  # rows of less than a line are not
+
+
+@pytest.mark.parametrize("offset", [0, 4, 16, 60])
+def test_places_in_a_line(offset: int, always: list[int]) -> None:
+    """Results that begin anywhere in a line of the cache; what is around them stays."""
+    array = np.random.default_rng(0).integers(0, 256, (50, 301, 3)).astype(np.float32)
+    expected = resample.resize(array, size=(71, 400))
+    memory = np.full(expected.nbytes + 200, 7, np.uint8)
+    start = -memory.__array_interface__["data"][0] % 64 + offset
+    out = memory[start : start + expected.nbytes].view(np.float32).reshape(expected.shape)
+    resample.resize(array, size=(71, 400), out=out)
+    np.testing.assert_array_equal(out, expected)
+    assert set(memory[:start].tolist()) <= {7}
+    assert set(memory[start + expected.nbytes :].tolist()) == {7}
+    assert len(always) == 2
+
+
+def test_which_results() -> None:
+    """Those of at least `PAST` bytes whose memory is there, so that the system does not clear it just before."""
+    large = np.empty(4 * cpu.PAST, np.uint8)  # which no allocator has kept
+    assert cpu.past_by_way_of(large) == 0
+    large[:-1] = 1
+    assert cpu.past_by_way_of(large[: cpu.PAST]) == BY_WAY
+    assert cpu.past_by_way_of(large[: cpu.PAST - 1]) == 0
+    unaligned = np.ones(cpu.PAST + 8, np.uint8)[1:-7].view(np.float64)
+    assert cpu.past_by_way_of(unaligned) == 0
+
+
+def test_memory_is_new_until_it_is_written_to() -> None:
+    large = np.empty(1 << 26, np.uint8)
+    address = large.__array_interface__["data"][0]
+    assert memory.is_new(address, large.nbytes)
+    large[: 1 << 25] = 1
+    assert memory.is_new(address, large.nbytes)
+    assert not memory.is_new(address, 1 << 25)
+    assert not memory.is_new(address + 5, 1)
+    large[1 << 25 :] = 1
+    assert not memory.is_new(address, large.nbytes)
+
+
+def test_a_large_result_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same bytes into new memory and into memory that was used, by calls as anybody makes them."""
+    seen: list[int] = []
+
+    def by_way(result: np.ndarray[Any, Any]) -> int:
+        seen.append(cpu.past_by_way_of(result))
+        return seen[-1]
+
+    monkeypatch.setattr(apply, "past_by_way_of", by_way)
+    array = np.random.default_rng(0).integers(0, 256, (1201, 1801, 3), np.uint8)
+    for mode in ("nearest", "bilinear"):
+        seen.clear()
+        out = np.empty((2000, 3001, 3), np.uint8)
+        first = resample.resize(array, size=(2000, 3001), mode=mode, out=out).copy()
+        out[:] = 0
+        resample.resize(array, size=(2000, 3001), mode=mode, out=out)
+        np.testing.assert_array_equal(out, first)
+        assert seen == [0, BY_WAY]
