@@ -9,7 +9,7 @@ import numpy as np
 
 from resample.arrays import Array
 from resample.kernels import cpu
-from resample.kernels.cpu import Pass, past_by_way_of
+from resample.kernels.cpu import Pass, staging_bytes
 from resample.kernels.entry import address
 from resample.taps import Taps
 from resample.team import in_bands
@@ -34,7 +34,7 @@ def run(src: Array, passes: Sequence[Pass], out: Array | None = None) -> Array:
     for step in passes:
         dst = out if out is not None and step is passes[-1] else np.empty(step.shape, src.dtype)
         if dst.size:
-            scratch = (*step.scratch[:-1], past_by_way_of(dst)) if step.can_go_past else step.scratch
+            scratch = (*step.scratch[:-1], staging_bytes(dst)) if step.takes_staging else step.scratch
             in_bands(step.kernel, (address(dst), address(src)), step.fixed, step.length, step.cost, scratch)
         src = dst
     return src

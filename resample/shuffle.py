@@ -11,7 +11,7 @@ from resample.arguments import integer
 from resample.arrays import Array, memory_order
 from resample.devices import DeviceArray, borrowed, rearranged
 from resample.kernels import entry
-from resample.kernels.cpu import past_by_way_of
+from resample.kernels.cpu import staging_bytes
 from resample.kernels.sizes import VECTOR
 from resample.team import in_bands
 
@@ -21,10 +21,10 @@ DTYPES = (
     *("bool", "complex64", "complex128"),
 )
 
-# rows that are woven by whole vectors
-_MOST_WOVEN = 4
+# rows that are woven into one past the caches: of four it gives nothing
+_MOST_STAGED = 3
 
-_TYPES = frozenset(np.dtype(name).type for name in DTYPES)
+_KINDS = frozenset((np.dtype(name).kind, np.dtype(name).itemsize) for name in DTYPES)
 
 # opaque values of so many bytes, as the kernel moves them
 _UNITS = {1: "uint8", 2: "uint16", 4: "uint32", 8: "uint64", 16: "complex128"}
@@ -115,7 +115,7 @@ def _factor(name: str, value: Any) -> int:
 def _check(array: Array) -> None:
     if array.ndim < 3:
         raise RuntimeError(f"input must have at least 3 dimensions, got shape {array.shape}")
-    if array.dtype.type not in _TYPES:
+    if (array.dtype.kind, array.dtype.itemsize) not in _KINDS:
         raise NotImplementedError(f"input must be one of {', '.join(DTYPES)}, got {array.dtype}")
 
 
@@ -157,7 +157,6 @@ def _rearrange(dst: Array, src: Array, order: tuple[int, ...]) -> None:
     table = entry.address(tables)
     places = [entry.address(dst), entry.address(src), *range(table, table + tables.nbytes, tables.strides[0])]
     rows = math.prod(src.shape[:4])
-    past = past_by_way_of(dst)
-    if past and not (dst.flags.c_contiguous and dst.shape[-1] <= _MOST_WOVEN and dst.strides[-3] >= VECTOR):
-        past = 0
-    in_bands(kernel, places, b"", rows, src.size, (past,))
+    # strides[-3] are the bytes of a row
+    is_staged = dst.shape[-1] <= _MOST_STAGED and dst.strides[-3] >= VECTOR and dst.flags.c_contiguous
+    in_bands(kernel, places, b"", rows, src.size, (staging_bytes(dst) if is_staged else 0,))

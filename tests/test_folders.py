@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 from resample_cli import main
 
 import resample
@@ -381,10 +381,9 @@ def test_threads_that_begin_at_once_share_one_room(monkeypatch: pytest.MonkeyPat
         yield 1 << 30
 
     monkeypatch.setattr(room, "_limits", slow)
-    room._usual.cache_clear()
+    monkeypatch.setattr(room, "_room", None)
     with ThreadPoolExecutor(8) as threads:
         rooms = list(threads.map(lambda _: room.usual(), range(8)))
-    room._usual.cache_clear()
     assert len(set(rooms)) == 1
 
 
@@ -407,7 +406,7 @@ def test_memory_is_given_back_when_nothing_is_left_of_a_picture(monkeypatch: pyt
         return all(picture() is None for picture in pictures)
 
     def gives_back(self: room.Share) -> None:
-        counts.append((self.nbytes, is_clear()))
+        counts.append((self.room.shares[self], is_clear()))
         give_back(self)
 
     def takes(self: room.Share, nbytes: int) -> None:
@@ -439,6 +438,66 @@ def test_a_lack_of_memory_is_tried_again_alone(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(Scale, "__call__", scarce)
     records = resample.resize_folder("in", "out", Scale(2), jobs=1)
     assert [record.reason for record in records] == ["in/a.png: not enough memory", "", ""]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError("could not create decoder object"),
+        OSError("out of memory when reading image file"),
+        OSError(12, "Cannot allocate memory"),
+        MemoryError(),
+    ],
+)
+def test_what_may_be_a_lack_of_memory_is_tried_again(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    original, failures = ImageFile.ImageFile.load, [error]
+
+    def scarce(self: Image.Image) -> Any:
+        if failures:
+            raise failures.pop()
+        return original(self)
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", scarce)
+    records = resample.resize_folder("in", "out", Scale(2), jobs=1)
+    assert failures == []
+    assert [record.status for record in records] == ["done"] * 3
+
+
+@pytest.mark.parametrize("error", [OSError("broken data stream"), OSError(2, "No such file", "out of memory.png")])
+def test_what_is_no_lack_of_memory_is_not(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    original, failures = ImageFile.ImageFile.load, [error]
+
+    def damaged(self: Image.Image) -> Any:
+        if failures:
+            raise failures.pop()
+        return original(self)
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", damaged)
+    records = resample.resize_folder("in", "out", Scale(2), jobs=1)
+    assert [record.status for record in records] == ["failed", "done", "done"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX")
+def test_a_forked_child_has_a_room_of_its_own() -> None:
+    """Though a thread that it does not have holds the turn, and all of the room."""
+    from resample.files import room
+
+    here = room.usual()
+    with here.alone():
+        child = os.fork()
+        if child == 0:
+            there = room.usual()
+            with there.alone():
+                os._exit(0 if there is not here else 1)
+        for _ in range(200):
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if ended:
+                break
+            time.sleep(0.05)
+        else:
+            os.kill(child, 9)
+            pytest.fail("the child waits")
+    assert status == 0
 
 
 # What is told

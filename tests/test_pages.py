@@ -7,18 +7,20 @@ import mmap
 import platform
 import sys
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
 from guards import Guarded
 
-from resample import threads
+from resample import shuffle, threads
 from resample.apply import apply
 from resample.functional import pixel_shuffle, pixel_unshuffle
 from resample.interpolate import Axis, plan
 from resample.kernels import entry
 from resample.kernels.entry import packed
 from resample.kernels.sizes import HUGE_PAGE
+from resample.memory import is_new
 
 
 def touched(length: int, first: int, count: int, end: int, dtype: str = "uint8") -> list[int]:
@@ -52,6 +54,30 @@ def test_nothing_behind_the_end_is_touched() -> None:
     assert touched(4 * HUGE_PAGE, 0, 100, HUGE_PAGE // 2 + 1) == [pages // 2 - 1]
     assert touched(4 * HUGE_PAGE, HUGE_PAGE - 4, 8, HUGE_PAGE + page) == [pages]
     assert touched(4 * HUGE_PAGE, HUGE_PAGE - 4, 8, HUGE_PAGE + 8) == []
+
+
+def test_rows_that_are_woven_come_to_pages_whose_ends_were_touched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the first two rows of the second huge page its last small page is there, and none before that."""
+    if not sys.platform.startswith("linux") or platform.machine() != "x86_64":
+        pytest.skip("needs mincore, and a processor on which pages are touched")
+    memory = mmap.mmap(-1, 4 * HUGE_PAGE)
+    memory.madvise(mmap.MADV_NOHUGEPAGE)
+    start = -ctypes.addressof(ctypes.c_char.from_buffer(memory)) % HUGE_PAGE
+    new = np.frombuffer(memory, np.float32, 3 * HUGE_PAGE // 4, start)
+    monkeypatch.setattr(shuffle, "_empty", lambda shape, *_: new.reshape(shape))
+    in_bands, rows, pages = shuffle.in_bands, HUGE_PAGE // 4096, HUGE_PAGE // mmap.PAGESIZE
+
+    def of_some_rows(kernel: Any, places: Any, fixed: bytes, length: int, *rest: Any) -> None:
+        assert length == 3 * rows
+        in_bands(kernel, places, fixed, rows + 2, *rest)
+
+    monkeypatch.setattr(shuffle, "in_bands", of_some_rows)
+    monkeypatch.setattr(threads, "_count", 1)
+    pixel_shuffle(np.ones((1, 4, 3 * rows // 2, 512), np.float32), 2)
+    address = entry.address(new)
+    assert not is_new(address + (2 * pages - 1) * mmap.PAGESIZE, 1)
+    assert is_new(address + (2 * pages - 2) * mmap.PAGESIZE, 1)
+    assert is_new(address + (3 * pages - 1) * mmap.PAGESIZE, 1)
 
 
 def test_what_memory_holds_stays() -> None:

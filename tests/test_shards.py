@@ -15,7 +15,7 @@ from PIL import Image
 from resample_cli import main
 
 import resample
-from resample.files import Settings, places
+from resample.files import Settings, places, shards
 from resample.files.batch import run_all
 from resample.files.job import Job
 from resample.transforms import Scale
@@ -179,6 +179,36 @@ def test_a_picture_that_fails_is_left_out(call: Any) -> None:
         ("one.tar/bad.jpg", "failed", 1), ("one.tar/empty.png", "failed", 1), ("one.tar", "done", 1),
     ]  # fmt: skip
     assert found[2]["pictures"] == 2
+
+
+def test_a_lack_of_memory(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture without memory is tried again, a shard is not: its pictures would wait for it, which has it all."""
+    write(Path("one.tar"), [*sample(1), *sample(2)])
+    original, lacks = Scale.__call__, [True, True, False, True, False, False]
+
+    def scarce(self: Scale, image: Any) -> Any:
+        if lacks.pop(0):
+            raise MemoryError
+        return original(self, image)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Scale, "__call__", scarce)
+        status, lines = call("one.tar", "-o", "two.tar", "--scale", 2)
+        assert "resample: error: one.tar/00001.jpg: not enough memory" in lines
+        assert (status, [name for name, _ in read("two.tar")][:2]) == (1, ["00001.json", "00001.cls"])
+        assert len(read("two.tar")) == 5
+        assert call("one.tar", "-o", "three.tar", "--scale", 2)[0] == 0
+        assert lacks == []
+    calls = []
+
+    def without(*args: Any) -> int:
+        calls.append(args)
+        raise MemoryError
+
+    monkeypatch.setattr(shards, "_copied", without)
+    status, lines = call("one.tar", "-o", "four.tar", "--scale", 2)
+    assert (status, len(calls)) == (1, 1)
+    assert "resample: error: one.tar: not enough memory" in lines
 
 
 def test_records_from_a_worker_in_another_folder(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,6 +141,8 @@ def test_any_memory(ours: Callable[..., Any], torchs: Callable[..., Any]) -> Non
     packed[...] = array
     for same in (frozen, unaligned, packed, memoryview(array)):
         assert_same_bytes(ours(same, 2), expected)
+    other_name = random_array((4, 6, 8), "int64").view(np.longlong)
+    assert_same_bytes(ours(other_name, 2).view(np.int64), ours(other_name.view(np.int64), 2))
     swapped = array.astype(array.dtype.newbyteorder())
     np.testing.assert_array_equal(ours(swapped, 2), ours(array, 2))
     repeated = np.broadcast_to(array[:1, :1], array.shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import sys
@@ -104,8 +105,9 @@ def failing_as(text: str) -> Iterator[None]:
     except (Failure, MemoryError):
         raise
     except Exception as error:
-        kind = Shortage if _SHORTAGES.search(str(error)) else Failure
-        raise kind(f"{text}: {reason(error)}") from error
+        why = reason(error)
+        was_short = getattr(error, "errno", None) == errno.ENOMEM or _SHORTAGES.search(why)
+        raise (Shortage if was_short else Failure)(f"{text}: {why}") from error
 
 
 # held while stderr is another; who writes there meanwhile takes it too

@@ -116,14 +116,14 @@ def output_size(transform: Transform, opened: Opened) -> Size:
 
 def run(job: Job) -> Record:
     """Make a picture, and return what became of it; whatever is wrong with it is in the record."""
-    return attempted(job, partial(_made, job))
+    return attempted(job, partial(_made, job), again=job.path != STREAM)  # which is read once
 
 
 def attempted(job: Job, make: Callable[[Share], Record], *, again: bool = True) -> Record:
     """Return the record that `make` returns, or of its failure, with its warnings and how long it took.
 
-    What it takes of the memory for pictures, by its share, is given back when it has ended and left nothing. With
-    `again`, it is tried once more, while no other has any, where memory was short.
+    What it takes of the memory for pictures, by its share, is given back when it has ended and left nothing. Where
+    memory was short, it is tried `again` when no other has any.
     """
     started = time.perf_counter()
     room = usual_room()

@@ -7,7 +7,6 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from functools import cache
 
 # Bytes a pixel, of a picture that is read and of its output: in Pillow, as an array, and as floats between.
 READ, WRITTEN = 8, 24
@@ -24,9 +23,14 @@ class Room:
 
     def __init__(self, nbytes: int) -> None:
         self.nbytes = nbytes
-        self.taken = 0
+        self.shares: dict[Share, int] = {}
         self.turn = threading.Lock()
         self.given_back = threading.Condition()
+
+    @property
+    def taken(self) -> int:
+        """How many bytes threads have."""
+        return sum(self.shares.values())
 
     @contextlib.contextmanager
     def share(self) -> Iterator[Share]:
@@ -42,51 +46,57 @@ class Room:
         """Wait until nobody has any of this room, and give a part of one without end, while others wait."""
         with self.turn, self.share() as everything:
             everything.take(self.nbytes)
-            yield Share(Room(sys.maxsize))
+            yield Share(Room(sys.maxsize))  # who is alone need not ask how much there is
 
 
 class Share:
-    """The part of a room that one thread has."""
+    """The part of a room that one thread has, of which it takes bytes once."""
 
     def __init__(self, room: Room) -> None:
         self.room = room
-        self.nbytes = 0
 
     def takes(self, nbytes: int) -> bool:
-        """Take so many bytes if nobody has them, and return whether that was so."""
+        """Take so many bytes if so many are free, or all if there are fewer, and return whether that was so."""
         nbytes = min(nbytes, self.room.nbytes)
         with self.room.given_back:
             if self.room.taken + nbytes > self.room.nbytes:
                 return False
-            self.room.taken += nbytes
-        self.nbytes += nbytes
+            self.room.shares[self] = nbytes
         return True
 
     def take(self, nbytes: int) -> None:
-        """Take so many bytes, when others have given them back."""
+        """Take so many bytes, or all if there are fewer, when others have given them back."""
         with self.room.given_back:
             self.room.given_back.wait_for(lambda: self.takes(nbytes))
 
     def give_back(self) -> None:
         """Give back all of it."""
         with self.room.given_back:
-            self.room.taken -= self.nbytes
-            self.nbytes = 0
+            self.room.shares.pop(self, None)
             self.room.given_back.notify_all()
 
 
-_first = threading.Lock()
+_lock = threading.Lock()
+_room: Room | None = None
 
 
 def usual() -> Room:
     """Return the room of this process: half of the memory that it may have."""
-    with _first:  # or threads that ask at once would have one each
-        return _usual()
+    global _room
+    with _lock:  # or threads that ask at once would have one each
+        if _room is None:
+            _room = Room(min(_limits()) // 2)
+        return _room
 
 
-@cache
-def _usual() -> Room:
-    return Room(min(_limits()) // 2)
+def _forget() -> None:
+    """Begin anew in a forked child, where threads that have a share, or the lock, are not."""
+    global _lock, _room
+    _lock, _room = threading.Lock(), None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
 
 
 def fitting(threads: int) -> int:

@@ -32,7 +32,7 @@ def run(job: Job) -> list[Record]:
             count = _copied(job, source, target, failures)
         return Record(job.path, "done", output=job.output, pictures=count)
 
-    record = attempted(job, make, again=False)  # each picture in it is
+    record = attempted(job, make, again=False)  # as each picture in it is, it would wait for itself
     return [*(failures if record.status == "done" else []), record]
 
 

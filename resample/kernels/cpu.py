@@ -13,7 +13,7 @@ import numpy as np
 from resample.arrays import Array
 from resample.kernels import entry, link, tables
 from resample.kernels.entry import packed
-from resample.kernels.sizes import BLOCK, BY_WAY, SHORT_INNER, VECTOR, whole_vectors
+from resample.kernels.sizes import BLOCK, SHORT_INNER, STAGING, VECTOR, whole_vectors
 from resample.memory import is_new
 from resample.taps import Taps, averaging
 
@@ -27,7 +27,7 @@ DType = np.dtype[Any]
 # line does that a copy must fetch from far away
 VECTOR_COST, LINE_COST = 3, 4
 
-# bytes from which on a result is written past the caches: half of what many processors have
+# bytes from which on a result is written past the caches: half of the last level that many processors have
 PAST = 1 << 24
 
 # long rows, if so few, are done before the tables of a fast kernel would be made
@@ -72,20 +72,20 @@ class Pass(NamedTuple):
     """What has the memory that `fixed` points to."""
     scratch: Sequence[int] = ()
     """As in `team.in_bands`."""
-    can_go_past: bool = False
-    """Whether the last of `scratch`, which is 0, may be what `past_by_way_of` tells."""
+    takes_staging: bool = False
+    """Whether the last of `scratch`, which is 0, may be what `staging_bytes` returns."""
 
 
-def past_by_way_of(result: Array) -> int:
-    """Return the bytes of memory by way of which a result is written past the caches, or 0 where it is not.
+def staging_bytes(result: Array) -> int:
+    """Return the bytes of the buffer that a result is made in where it is written past the caches, else 0.
 
-    That is faster where it is too large to stay there, but not where the system clears its memory just before, in them.
+    That is faster for a result too large to stay in the caches, unless its memory is new: the system clears that just
+    before it is written to, in the caches. Done where it was measured, on Linux on x86-64.
     """
-    if result.nbytes < PAST or not link.IS_HERE or not result.flags.aligned:
+    if result.nbytes < PAST or not link.IS_HERE:
         return 0
-    if is_new(entry.address(result), result.nbytes):
-        return 0
-    return BY_WAY
+    address = result.__array_interface__["data"][0]
+    return 0 if address % result.itemsize or is_new(address, result.nbytes) else STAGING
 
 
 class _Rows(NamedTuple):
@@ -159,8 +159,8 @@ def _sums(
         kernel = "contract_ordered_{}"
     widths = (*_PLACES * 2, "uint8*", f"{weight}*", *_PLACES, *_NUMBER * 7)
     heights = (*_PLACES * 2, pair, *_PLACES, *_NUMBER * 2)
-    value = (f"{dtype.name}*",)
-    types = (*value * 3, *_PLACES, *value, *widths, *heights, *_NUMBER * 8)
+    value = f"{dtype.name}*"
+    types = (*(value,) * 3, *_PLACES, value, *widths, *heights, *_NUMBER * 8)
     call = entry.kernel("rows", kernel.format(window()), types)
     of_width, of_height, weighted, depth = [0] * len(widths), [0] * len(heights), None, 2
     if across is not None:
@@ -254,8 +254,8 @@ def copy_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass:
     length = math.prod(shape[:first]) * len(start)
     lines = row_out // VECTOR + min(len(place), row_in // VECTOR)
     after, owners, scratch = _after(shape, axes), (choice, start, place), (0,) if choice else ()
-    can_go_past = choice is not None and _is_large(after, dtype.itemsize)
-    return Pass(after, call, packed(*fixed), length, length * lines * LINE_COST, owners, scratch, can_go_past)
+    takes_staging = choice is not None and _is_large(after, dtype.itemsize)
+    return Pass(after, call, packed(*fixed), length, length * lines * LINE_COST, owners, scratch, takes_staging)
 
 
 def _after(shape: Shape, axes: Mapping[int, Taps]) -> Shape:

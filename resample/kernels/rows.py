@@ -72,7 +72,7 @@ def _contract(along_width, along_height):
     """Return the kernel that resamples rows by these two."""
 
     def contract(
-        dst, src, ring, place, line,
+        dst, src, ring, place, staging,
         at, base, index, weight, ends, groups, units, taps, outputs, alike_from, alike_to, precision,
         start, length, weights, edges, n_weights, height_precision,
         n_in, n_out, row_in, row_out, pitch, depth, low, high,
@@ -81,10 +81,10 @@ def _contract(along_width, along_height):
 
         No groups: rows keep their width, and are read where they are. No weights: rows keep their height. `ring` holds
         `depth` rows of `pitch` values, BLOCK more than a row has because groups may write beyond its end; `place` holds
-        as many numbers; where there is a `line`, the result is written past the caches by way of it. All are this
-        band's own.
+        as many numbers; where there is a buffer `staging`, the result is made there and written past the caches. All
+        are this band's own.
         """
-        past = place_of(line, 0) != 0
+        past = place_of(staging, 0) != 0
         # counted along, as a division takes as long as a hundred values of a row
         o, source, size = low % n_out, low // n_out * n_in * row_in, depth * pitch
         done = to = 0
@@ -142,7 +142,7 @@ def _contract(along_width, along_height):
                 end, to_piece = row_out, q * row_out + column
                 out, at_out = dst, to_piece
                 if past:
-                    out, at_out = line, place_in_line(dst, to_piece)
+                    out, at_out = staging, place_in_line(dst, to_piece)
                     end = end_of_piece(dst, to_piece, column, row_out, BLOCK)
                 if n_weights == 0:
                     _copy_row(out, at_out, rows, source_row + column, end - column)
@@ -153,7 +153,7 @@ def _contract(along_width, along_height):
                     )  # fmt: skip
                 if past:
                     is_first, is_last = q == low and column == 0, q + 1 == high and end == row_out
-                    write_past(dst, to_piece, line, at_out + end - column, is_first, is_last)
+                    write_past(dst, to_piece, staging, at_out + end - column, is_first, is_last)
                 column = end
             o += 1
             if o == n_out:
@@ -391,8 +391,9 @@ def _contract_bytes(window, sums, in_order=False):
 
         @register_jitable
         def sum_columns(dst, to, rows, place, weights, weight, pairs, length, precision):
-            # a store across two lines costs more than loads do: the first block is done in part twice
-            for column in range(-(place_of(dst, to) % VECTOR), length, BLOCK):
+            # a store across two lines costs more than loads do: of long rows the first block is done in part twice
+            lead = place_of(dst, to) % VECTOR if length >= PIECE - VECTOR else 0
+            for column in range(-lead, length, BLOCK):
                 i = max(0, min(column, length - BLOCK))
                 total = spread(kind(0), BLOCK)
                 for k in range(count or pairs):
@@ -617,8 +618,9 @@ def _columns_of_floats(count):
     @register_jitable
     def sum_columns(dst, to, rows, place, weights, weight, taps, length):
         taps = count or taps
-        # a store across two lines costs more than loads do: the first block is done in part twice
-        for column in range(-(place_of(dst, to) % VECTOR // 4), length, BLOCK):
+        # a store across two lines costs more than loads do: of long rows the first block is done in part twice
+        lead = place_of(dst, to) % VECTOR // 4 if 4 * length >= PIECE - VECTOR else 0
+        for column in range(-lead, length, BLOCK):
             i = max(0, min(column, length - BLOCK))
             total = spread(types.float32(-0.0), BLOCK)
             for k in range(taps):
@@ -667,13 +669,13 @@ def _select(window):
                     store(dst, o, lower_half(half))
 
     def select(
-        dst, src, line, at, base, index, in_order, groups, outputs, start, n_in, n_out, row_in, row_out, low, high
+        dst, src, staging, at, base, index, in_order, groups, outputs, start, n_in, n_out, row_in, row_out, low, high
     ):  # fmt: skip
         """Copy the output rows `low:high` of all planes; a row like the one before it is copied from there.
 
-        Where there is a `line`, the result is written past the caches by way of it.
+        Where there is a buffer `staging`, the result is made there and written past the caches.
         """
-        past = place_of(line, 0) != 0
+        past = place_of(staging, 0) != 0
         for q in range(low, high):
             plane = q // n_out
             o = q - plane * n_out
@@ -685,11 +687,11 @@ def _select(window):
             later = (start[o + 1] - start[o]) * row_in if o + 1 < n_out else 0
             g = 0
             while g < groups:
-                # groups lie where the first of them does
+                # their places count from that of the first of them
                 until, to_piece = groups, q * row_out + at[g]
                 out, at_out = dst, to_piece
                 if past:
-                    until, out, at_out = min(groups, g + PIECE // window), line, place_in_line(dst, to_piece)
+                    until, out, at_out = min(groups, g + PIECE // outputs), staging, place_in_line(dst, to_piece)
                 along_width(
                     out, at_out - at[g], src, source, later, after(at, g), after(base, g), after(index, g * window),
                     after(in_order, g), until - g, outputs,
@@ -697,7 +699,7 @@ def _select(window):
                 if past:
                     end = at[until] if until < groups else row_out
                     is_first, is_last = q == low and g == 0, q + 1 == high and until == groups
-                    write_past(dst, to_piece, line, at_out + end - at[g], is_first, is_last)
+                    write_past(dst, to_piece, staging, at_out + end - at[g], is_first, is_last)
                 g = until
 
     return select

@@ -41,14 +41,14 @@ def _of_rows(count):
 _two_rows, _three_rows, _four_rows = (_of_rows(count) for count in (2, 3, 4))
 
 
-def rearrange(dst, src, sizes, to_strides, source_strides, line, low, high):
+def rearrange(dst, src, sizes, to_strides, source_strides, staging, low, high):
     """Copy between two strided arrays of six axes and equal `sizes`; values are opaque units.
 
     The first four axes count the rows, of which `low:high` are copied; the last, short one is the phase j of
-    w * r + j, so that rows of r planes are woven into one row or one row is unwoven into r. Where there is a `line`,
-    rows are woven, lie one behind the other, and are written past the caches by way of it.
+    w * r + j, so that rows of r planes are woven into one row or one row is unwoven into r. Where there is a
+    buffer `staging`, rows are woven, lie one behind the other, are made there and written past the caches.
     """
-    past = place_of(line, 0) != 0
+    past = place_of(staging, 0) != 0
     n, r = sizes[4], sizes[5]
     to_n, to_r = to_strides[4], to_strides[5]
     source_n, source_r = source_strides[4], source_strides[5]
@@ -69,11 +69,11 @@ def rearrange(dst, src, sizes, to_strides, source_strides, line, low, high):
         for _ in range(min(sizes[3] - last, high - row)):
             column = 0
             while column < n:
-                end, out, at = n, dst, to
+                until, out, at = n, dst, to
                 if past:
-                    out, at = line, place_in_line(dst, to + column * r)
-                    end = end_of_piece(dst, to + column * r, column * r, n * r, lanes(dst) * r) // r
-                start, length = source + column * source_n, end - column
+                    out, at = staging, place_in_line(dst, to + column * r)
+                    until = end_of_piece(dst, to + column * r, column * r, n * r, lanes(dst) * r) // r
+                start, length = source + column * source_n, until - column
                 if in_rows and r == 2:
                     _two_rows(weaves, out, at, to_r, src, start, source_r, length)
                 elif in_rows and r == 3:
@@ -85,9 +85,9 @@ def rearrange(dst, src, sizes, to_strides, source_strides, line, low, high):
                 else:
                     move(out, at, to_r, to_n, src, start, source_r, source_n, r, length)
                 if past:
-                    is_first, is_last = row == low and column == 0, row + 1 == high and end == n
-                    write_past(dst, to + column * r, line, at + length * r, is_first, is_last)
-                column = end
+                    is_first, is_last = row == low and column == 0, row + 1 == high and until == n
+                    write_past(dst, to + column * r, staging, at + length * r, is_first, is_last)
+                column = until
             row += 1
             to += to_strides[3]
             source += source_strides[3]

@@ -2,7 +2,7 @@
 
 First scalars, for the plain kernels; then vectors, for their fast twins; blocks of vectors in memory, for the
 transposed convolution, and numbers that threads share. Vectors may be of any length: LLVM splits what is longer than a
-register. All is portable IR but `shuffle_bytes`, `choose_floats` and `pause`, which IR has no word for.
+register. All is portable IR but `shuffle_bytes`, `choose_floats`, `store_fence` and `pause`, which IR has no word for.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def store(typing_context, pointer, index, vector):
 def move_line(typing_context, dst, to, src, source, past):
     """Copy a vector from `src[source]` to `dst[to]`; if `past`, to a whole line of memory, past the caches.
 
-    Such writes are seen by other threads in any order: `in_order` must come before these are told of them.
+    Such writes are seen by other threads in any order: `store_fence` must come before these are told of them.
     """
 
     def emit(context, builder, signature, arguments):
@@ -176,8 +176,8 @@ def move_line(typing_context, dst, to, src, source, past):
 
 
 @intrinsic
-def in_order(typing_context):
-    """Have what was written before seen before what will be, past the caches or not."""
+def store_fence(typing_context):
+    """Have other threads see what was written before this, past the caches too, before what is written after it."""
 
     def emit(context, builder, signature, arguments):
         if _on_x86(builder):

@@ -16,9 +16,9 @@ HUGE_PAGE = 1 << 21
 # overlap
 PIECE = 1 << 10
 
-# bytes of memory by way of which they are written: a piece, as much again for what would be too little for the next
+# bytes of the staging buffer that they are made in: a piece, up to four vectors that would be too little for the next
 # one, and what belongs to a line before and behind
-BY_WAY = 2 * PIECE + 2 * VECTOR
+STAGING = PIECE + 6 * VECTOR
 
 # the index of a lane whose row of the table has no such tap; `simd.where_used` knows it by its highest bit
 UNUSED = 255
