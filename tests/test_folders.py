@@ -427,15 +427,21 @@ def test_memory_is_given_back_when_nothing_is_left_of_a_picture(monkeypatch: pyt
     assert counts == [(cost, True), (cost, True), (room.usual().nbytes, True), (cost, True)]
 
 
-def test_a_lack_of_memory_is_tried_again_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    original, failures = Scale.__call__, [MemoryError(), MemoryError()]
+def fail_first(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, failures: list[Exception]) -> list[Exception]:
+    """Have the first calls of a method raise these, and return what is left of them."""
+    original = getattr(owner, name)
 
-    def scarce(self: Scale, image: Any) -> Any:
+    def method(*args: Any) -> Any:
         if failures:
             raise failures.pop()
-        return original(self, image)
+        return original(*args)
 
-    monkeypatch.setattr(Scale, "__call__", scarce)
+    monkeypatch.setattr(owner, name, method)
+    return failures
+
+
+def test_a_lack_of_memory_is_tried_again_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_first(monkeypatch, Scale, "__call__", [MemoryError(), MemoryError()])
     records = resample.resize_folder("in", "out", Scale(2), jobs=1)
     assert [record.reason for record in records] == ["in/a.png: not enough memory", "", ""]
 
@@ -450,14 +456,7 @@ def test_a_lack_of_memory_is_tried_again_alone(monkeypatch: pytest.MonkeyPatch) 
     ],
 )
 def test_what_may_be_a_lack_of_memory_is_tried_again(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    original, failures = ImageFile.ImageFile.load, [error]
-
-    def scarce(self: Image.Image) -> Any:
-        if failures:
-            raise failures.pop()
-        return original(self)
-
-    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", scarce)
+    failures = fail_first(monkeypatch, ImageFile.ImageFile, "load", [error])
     records = resample.resize_folder("in", "out", Scale(2), jobs=1)
     assert failures == []
     assert [record.status for record in records] == ["done"] * 3
@@ -465,14 +464,7 @@ def test_what_may_be_a_lack_of_memory_is_tried_again(error: Exception, monkeypat
 
 @pytest.mark.parametrize("error", [OSError("broken data stream"), OSError(2, "No such file", "out of memory.png")])
 def test_what_is_no_lack_of_memory_is_not(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    original, failures = ImageFile.ImageFile.load, [error]
-
-    def damaged(self: Image.Image) -> Any:
-        if failures:
-            raise failures.pop()
-        return original(self)
-
-    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", damaged)
+    fail_first(monkeypatch, ImageFile.ImageFile, "load", [error])
     records = resample.resize_folder("in", "out", Scale(2), jobs=1)
     assert [record.status for record in records] == ["failed", "done", "done"]
 

@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 from guards import Guarded
+from plans import tables_of
 
 import resample
 import resample.functional as F
@@ -40,17 +41,6 @@ def naive_result(src: np.ndarray, tables: dict[int, Taps]) -> np.ndarray:
     for axis in sorted(tables, reverse=True):
         src = naive(src, axis, tables[axis])
     return src
-
-
-def tables_of(
-    mode: str, antialias: bool, dtype: str, before: tuple[int, ...], after: tuple[int, ...]
-) -> dict[int, Taps]:
-    """Return the tables of the axes 1 and 2 of some sizes, but of those that stay as they are."""
-    plans = {
-        axis: plan(Axis(mode, n_in, n_out, None, False, antialias, dtype, False))
-        for axis, (n_in, n_out) in enumerate(zip(before, after, strict=True), 1)
-    }
-    return {axis: table for axis, table in plans.items() if table is not None}
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 from guards import Guarded
+from plans import tables_of
 
 import resample
 from resample import apply, image, memory, shuffle, team, threads
 from resample.functional import pixel_shuffle
-from resample.interpolate import Axis, plan
 from resample.kernels import compile, cpu, link, store
 from resample.kernels.sizes import STAGING
-from resample.taps import Taps
 
 pytestmark = pytest.mark.skipif(not link.IS_HERE, reason="done on Linux on x86-64 alone")
 
@@ -43,16 +42,6 @@ def always(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     yield lengths
     for kept in plans:
         kept.cache_clear()
-
-
-def tables_of(
-    mode: str, antialias: bool, dtype: str, before: tuple[int, int], after: tuple[int, int]
-) -> dict[int, Taps]:
-    plans = [
-        plan(Axis(mode, n_in, n_out, None, False, antialias, dtype, False))
-        for n_in, n_out in zip(before, after, strict=True)
-    ]
-    return {axis: table for axis, table in enumerate(plans, 1) if table is not None}
 
 
 def same_past(call: Callable[[], Any], monkeypatch: pytest.MonkeyPatch, guarded: Guarded) -> None:
