@@ -119,6 +119,11 @@ def test_woven_rows(
         assert len(always) == (CALLS if factor * width * array.itemsize >= 64 else 0)
 
 
+def new_memory(nbytes: int) -> np.ndarray[Any, Any]:
+    """Memory from the system itself: what an allocator gives may have been used, whatever its size."""
+    return np.frombuffer(mmap.mmap(-1, nbytes), np.uint8)
+
+
 @pytest.mark.parametrize("offset", [0, 4, 16, 60])
 def test_places_in_a_line(offset: int, always: list[int]) -> None:
     """Results that begin anywhere in a line of the cache; what is around them stays."""
@@ -136,7 +141,7 @@ def test_places_in_a_line(offset: int, always: list[int]) -> None:
 
 def test_which_results() -> None:
     """Those of at least `PAST` bytes whose memory is there, so that the system does not clear it just before."""
-    large = np.empty(4 * cpu.PAST, np.uint8)  # which no allocator has kept
+    large = new_memory(4 * cpu.PAST)
     assert cpu.staging_bytes(large) == 0
     large[:-1] = 1
     assert cpu.staging_bytes(large[: cpu.PAST]) == STAGING
@@ -146,7 +151,7 @@ def test_which_results() -> None:
 
 
 def test_memory_is_new_until_it_is_written_to() -> None:
-    large = np.empty(1 << 26, np.uint8)
+    large = new_memory(1 << 26)
     address = large.__array_interface__["data"][0]
     assert memory.is_new(address, large.nbytes)
     large[: 1 << 25] = 1
@@ -169,8 +174,7 @@ def test_a_large_result_again(monkeypatch: pytest.MonkeyPatch) -> None:
     array = np.random.default_rng(0).integers(0, 256, (1201, 1801, 3), np.uint8)
     for mode in ("nearest", "bilinear"):
         seen.clear()
-        new = mmap.mmap(-1, 2000 * 3001 * 3)
-        out = np.frombuffer(new, np.uint8).reshape(2000, 3001, 3)
+        out = new_memory(2000 * 3001 * 3).reshape(2000, 3001, 3)
         first = resample.resize(array, size=(2000, 3001), mode=mode, out=out).copy()
         out[:] = 0
         resample.resize(array, size=(2000, 3001), mode=mode, out=out)
