@@ -19,23 +19,32 @@ def _pick(width):
         """Copy the output rows `low:high` of all planes, `n_out` rows a plane.
 
         Output row o is row `start[o]` of its plane, and of that the `chosen` samples at `place`, of `size` bytes each.
-        The first `whole` of them may be copied with the bytes behind them, which the next one then overwrites.
+        The first `whole` of them may be copied with the bytes behind them, which the next one then overwrites. Two rows
+        share the places, and wait for memory together; a last single one is done twice.
         """
-        for q in range(low, high):
+        row_out = chosen * size
+        for q in range(low, high, 2):
             source = (q // n_out * n_in + start[q % n_out]) * row_in
-            to = q * chosen * size
-            clear_onward(dst, to, chosen * size, high * chosen * size)
+            to, next = q * row_out, min(q + 1, high - 1)
+            to_next = next * row_out
+            far = (next // n_out * n_in + start[next % n_out]) * row_in - source
+            clear_onward(dst, to, row_out, high * row_out)
+            clear_onward(dst, to_next, row_out, high * row_out)
             if size <= width:
                 for o in range(whole):
+                    place_of_next = source + place[o] + far
                     store(dst, to + o * size, load(src, source + place[o], width))
+                    store(dst, to_next + o * size, load(src, place_of_next, width))
                 for o in range(whole, chosen):
                     for i in range(size):
                         dst[to + o * size + i] = src[source + place[o] + i]
+                        dst[to_next + o * size + i] = src[source + far + place[o] + i]
             else:
                 for o in range(chosen):
                     for i in range(0, size, width):
                         k = i if i + width <= size else size - width
                         store(dst, to + o * size + k, load(src, source + place[o] + k, width))
+                        store(dst, to_next + o * size + k, load(src, source + far + place[o] + k, width))
 
     return pick
 

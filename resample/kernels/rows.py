@@ -27,11 +27,11 @@ from resample.kernels.simd import (
     bits_as,
     bytes_of,
     choose_floats,
+    first_lanes,
     halves_added,
     hidden,
     interleave,
     load,
-    lower_half,
     packed,
     paired,
     place_of,
@@ -650,23 +650,34 @@ contract_floats = _contract(_floats_along_width, _floats_along_height)
 def _select(window):
     """Return the kernel that copies samples of any type, as bytes, by shuffles that choose from `window` of them."""
 
+    def groups_of(outputs):
+        """Return what copies groups of so many bytes: to ask in each group how many takes as long as to copy them."""
+
+        @register_jitable
+        def copy_groups(dst, to, src, source, ahead, at, base, index, in_order, groups):
+            for g in range(groups):
+                prefetch(src, source + base[g] + ahead)
+                values = load(src, source + base[g], window)
+                if outputs == window and in_order[g]:
+                    store(dst, to + at[g], values)
+                else:
+                    chosen = shuffle_bytes(values, load(index, g * window, window))
+                    store(dst, to + at[g], first_lanes(chosen, outputs))
+
+        return copy_groups
+
+    whole, half, quarter, eighth = (groups_of(window // parts) for parts in (1, 2, 4, 8))
+
     @register_jitable
     def along_width(dst, to, src, source, ahead, at, base, index, in_order, groups, outputs):
-        for g in range(groups):
-            prefetch(src, source + base[g] + ahead)
-            o = to + at[g]
-            if in_order[g]:
-                store(dst, o, load(src, source + base[g], window))
-                continue
-            chosen = shuffle_bytes(load(src, source + base[g], window), load(index, g * window, window))
-            if outputs == window:
-                store(dst, o, chosen)
-            else:
-                half = lower_half(chosen)
-                if outputs == window // 2:
-                    store(dst, o, half)
-                else:
-                    store(dst, o, lower_half(half))
+        if outputs == window:
+            whole(dst, to, src, source, ahead, at, base, index, in_order, groups)
+        elif outputs == window // 2:
+            half(dst, to, src, source, ahead, at, base, index, in_order, groups)
+        elif outputs == window // 4:
+            quarter(dst, to, src, source, ahead, at, base, index, in_order, groups)
+        else:
+            eighth(dst, to, src, source, ahead, at, base, index, in_order, groups)
 
     def select(
         dst, src, staging, at, base, index, in_order, groups, outputs, start, n_in, n_out, row_in, row_out, low, high

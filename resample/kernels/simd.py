@@ -414,15 +414,15 @@ def add_byte_pairs(typing_context, a, b, total, window):
     return total(a, b, total, window), emit
 
 
-@intrinsic
-def lower_half(typing_context, vector):
-    """Return the first half of the lanes."""
-    kind = Vector(vector.element, vector.lanes // 2)
+@intrinsic(prefer_literal=True)
+def first_lanes(typing_context, vector, lanes):
+    """Return the first of the lanes."""
+    kind = Vector(vector.element, lanes.literal_value)
 
     def emit(context, builder, signature, arguments):
         return _arranged(builder, arguments[0], arguments[0], range(kind.lanes))
 
-    return kind(vector), emit
+    return kind(vector, lanes), emit
 
 
 @intrinsic

@@ -278,7 +278,7 @@ def choices(taps: Taps, size: int, window: int) -> Choice | None:
     total, row = taps.n_out * size, taps.n_in * size
     if row < window:
         return None
-    for outputs in (window, window // 2, window // 4):
+    for outputs in (window, window // 2, window // 4, window // 8):
         if total < outputs or outputs < 3 * size:
             continue
         groups = -(-total // outputs)
