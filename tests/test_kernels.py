@@ -235,6 +235,29 @@ def test_groups_that_are_alike(
     assert taken == {f"{kernel}_{shuffle}"}
 
 
+@pytest.mark.parametrize(
+    ("kernel", "channels", "mode"),
+    [
+        *(("contract_by_8_64", channels, "bilinear") for channels in (2, 3, 4)),
+        *(("contract_by_4_64", channels, "bicubic") for channels in (3, 4)),
+        ("contract_by_4_64", 5, "bilinear"),
+    ],
+)
+def test_windows_in_pieces(kernel: str, channels: int, mode: str, taken: set[str], guarded: Guarded) -> None:
+    """Of outputs that lie far apart, down to rows of the least length; the last piece ends with the row."""
+    if store.shuffle_width() < 64:
+        pytest.skip("this processor has no shuffle of 64 bytes")
+    rng = np.random.default_rng(13)
+    for before, after in [((9, 1501), (4, 71)), ((30, 2222), (3, 100)), ((8, 3000), (8, 131)), ((5, 960), (5, 32))]:
+        src = rng.integers(0, 256, (2, *before, channels), np.uint8)
+        tables = tables_of(mode, False, "uint8", before, after)
+        expected = naive_result(src, tables)
+        for at_end in (True, False):
+            with guarded(at_end):
+                np.testing.assert_array_equal(apply(src, tables), expected)
+    assert kernel in taken
+
+
 def test_every_ratio_of_bytes_is_the_naive_loop() -> None:
     """Windows hold few taps of far neighbours, and at some ratio none: then the plain kernel serves."""
     rng = np.random.default_rng(7)
@@ -309,3 +332,18 @@ def test_copies(dtype: str, shuffle: int, monkeypatch: pytest.MonkeyPatch, taken
                 np.testing.assert_array_equal(apply(src, tables), expected)
     assert (f"select_{shuffle}" in taken) == (shuffle >= 3 * np.dtype(dtype).itemsize)
     assert any(name.startswith("pick_") for name in taken)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_copies_from_few_of_the_bytes(dtype: str, taken: set[str], guarded: Guarded) -> None:
+    """To a ninth of the width a shuffle still serves eight bytes; of samples that move alone, two rows at a time."""
+    rng = np.random.default_rng(14)
+    for (height, width), (rows, n_out) in itertools.product([(9, 600), (8, 1201)], [(3, 67), (8, 70), (1, 90)]):
+        src = rng.integers(0, 200, (3, height, width)).astype(dtype)
+        tables = tables_of("nearest", False, "uint8", (height, width), (rows, n_out))
+        expected = src[:, tables[1].start][:, :, tables[2].start]
+        for at_end in (True, False):
+            with guarded(at_end):
+                np.testing.assert_array_equal(apply(src, tables), expected)
+    assert any(name.startswith("pick_") for name in taken)
+    assert ("select_64" in taken) == (store.shuffle_width() == 64)

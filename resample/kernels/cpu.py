@@ -157,6 +157,8 @@ def _sums(
     kernel, pair = _CONTRACTS[weight]
     if across and across[0].in_order:
         kernel = "contract_ordered_{}"
+    if across and across[0].base.shape[2] > 1:
+        kernel = f"contract_by_{across[0].base.shape[2]}_{{}}"
     widths = (*_PLACES * 2, "uint8*", f"{weight}*", *_PLACES, *_NUMBER * 7)
     heights = (*_PLACES * 2, pair, *_PLACES, *_NUMBER * 2)
     value = f"{dtype.name}*"
@@ -165,7 +167,8 @@ def _sums(
     of_width, of_height, weighted, depth = [0] * len(widths), [0] * len(heights), None, 2
     if across is not None:
         width, edges, precision = across
-        of_width = [*map(entry.address, (width.at, width.base, width.source, width.weight, edges)), *width.base.shape]
+        of_width = [*map(entry.address, (width.at, width.base, width.source, width.weight, edges))]
+        of_width += width.base.shape[:2]
         of_width += [width.taps, width.outputs, *width.alike, precision]
     if along is not None:
         taps, edges = along
@@ -205,8 +208,9 @@ def _halved(rows: _Rows, across: tuple[tables.Width, Array, int], along: tuple[T
     types = (*("uint8*",) * 3, *widths, *heights, *_NUMBER * 7)
     call = entry.kernel("rows", f"halve_ordered_{window()}" if width.in_order else f"halve_{window()}", types)
     pitch = -(-rows.row_out // BLOCK) * BLOCK + BLOCK
-    fixed = [*map(entry.address, (width.at, width.base, width.source, width.weight, ends)), *width.base.shape]
-    fixed += [first, end, precision, entry.address(weights), entry.address(edges), lead, taps.precision]
+    fixed = [*map(entry.address, (width.at, width.base, width.source, width.weight, ends))]
+    fixed += [*width.base.shape[:2], first, end, precision]
+    fixed += [entry.address(weights), entry.address(edges), lead, taps.precision]
     length = rows.planes * rows.n_out
     cost = (length * (rows.row_out // VECTOR) * 2 + rows.planes * rows.n_in * width.base.size) * VECTOR_COST
     owners = across, along, weights

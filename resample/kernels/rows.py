@@ -32,6 +32,7 @@ from resample.kernels.simd import (
     hidden,
     interleave,
     load,
+    load_pieces,
     packed,
     paired,
     place_of,
@@ -269,15 +270,29 @@ def _pairs_at(window, in_order):
     return pairs_at
 
 
-def _contract_bytes(window, sums, in_order=False):
-    """Return the kernel that sums bytes by shuffles that choose from `window` of them.
+def _window_of(window, pieces):
+    """Return what loads the window of a unit."""
+
+    @register_jitable
+    def whole(src, source, base, unit):
+        return load(src, source + base[unit], window)
+
+    @register_jitable
+    def in_pieces(src, source, base, unit):
+        return load_pieces(src, source, base, unit * pieces, pieces, window)
+
+    return whole if pieces == 1 else in_pieces
+
+
+def _contract_bytes(window, sums, in_order=False, pieces=1):
+    """Return the kernel that sums bytes by shuffles that choose from `window` of them, in so many `pieces` of a row.
 
     `in_order`: for tables where the pairs of all groups are in order already, so that those alike need no shuffle.
     """
     pairs_of_window = window // 2  # Numba takes the name, not the division, as a constant
     kind, add, shift, level, add_rows, pack = sums
     narrow = kind is types.int16  # see `tables.narrowed`
-    pairs_at = _pairs_at(window, in_order)
+    pairs_at, window_of = _pairs_at(window, in_order), _window_of(window, pieces)
 
     @register_jitable
     def finish(dst, to, total, outputs, precision):
@@ -304,15 +319,16 @@ def _contract_bytes(window, sums, in_order=False):
         ):  # fmt: skip
             units = count or units
             for g in range(groups):
-                prefetch(src, source + base[g * units] + ahead)
-                prefetch(src, next + base[g * units] + ahead)
+                for k in range(0, pieces, 2):
+                    prefetch(src, source + base[g * units * pieces + k] + ahead)
+                    prefetch(src, next + base[g * units * pieces + k] + ahead)
                 if more:
                     prefetch(src, source + base[g * units] + VECTOR + ahead)
                     prefetch(src, next + base[g * units] + VECTOR + ahead)
                 total = spread(kind(0), pairs_of_window)
                 total_next = total
                 for u in range(g * units, (g + 1) * units):
-                    pairs, pairs_next = load(src, source + base[u], window), load(src, next + base[u], window)
+                    pairs, pairs_next = window_of(src, source, base, u), window_of(src, next, base, u)
                     lanes = load(index, u * window, window)
                     pairs, pairs_next = shuffle_bytes(pairs, lanes), shuffle_bytes(pairs_next, lanes)
                     weights = load(weight, u * window, window)
@@ -359,7 +375,7 @@ def _contract_bytes(window, sums, in_order=False):
         dst, to, to_next, src, source, next, ahead, at, base, index, weight, ends,
         groups, units, taps, outputs, alike_from, alike_to, precision,
     ):  # fmt: skip
-        advance = _advance(base, groups, units)
+        advance = _advance(base, groups, units * pieces) if pieces == 1 else 0
         places, tables = (dst, to, to_next, src, source, next, ahead), (at, base, index, weight, groups)
         more = advance > VECTOR // 2 and ahead > FAR
         if units == 1 and outputs == pairs_of_window:
@@ -425,6 +441,7 @@ def _contract_bytes(window, sums, in_order=False):
 
 contract_wide_64, contract_wide_16 = (_contract_bytes(window, _wide_sums(window)) for window in (64, 16))
 contract_narrow_64, contract_narrow_16 = (_contract_bytes(window, _narrow_sums(window)) for window in (64, 16))
+contract_by_4_64, contract_by_8_64 = (_contract_bytes(64, _wide_sums(64), pieces=pieces) for pieces in (4, 8))
 contract_ordered_64, contract_ordered_16 = (_contract_bytes(window, _narrow_sums(window), True) for window in (64, 16))
 
 

@@ -143,6 +143,24 @@ def load(typing_context, pointer, index, lanes):
     return kind(pointer, index, lanes), emit
 
 
+@intrinsic(prefer_literal=True)
+def load_pieces(typing_context, pointer, index, places, first, pieces, lanes):
+    """Return `lanes` values as that many pieces, which begin at `pointer[index + places[first]]` and what follows."""
+    count = pieces.literal_value
+    kind = Vector(pointer.dtype, lanes.literal_value)
+
+    def emit(context, builder, signature, arguments):
+        row = builder.gep(arguments[0], arguments[1:2])
+        piece = _vector(kind.element, kind.lanes // count).as_pointer()
+        parts = []
+        for k in range(count):
+            offset = builder.load(builder.gep(arguments[2], [builder.add(arguments[3], arguments[3].type(k))]))
+            parts.append(builder.load(builder.bitcast(builder.gep(row, [offset]), piece), align=1))
+        return _joined(builder, parts)
+
+    return kind(pointer, index, places, first, pieces, lanes), emit
+
+
 @intrinsic
 def store(typing_context, pointer, index, vector):
     """Write all lanes to `pointer[index]`, which need not be aligned."""

@@ -25,7 +25,8 @@ class Width(NamedTuple):
     at: Array
     """(groups,) where in the output row; what a group writes beyond the next one's beginning is written again."""
     base: Array
-    """(groups, units) where in the source row a window begins."""
+    """(groups, units, pieces) where in the source row the pieces of a window begin. A window is one piece, but where
+    bytes of outputs lie far apart: then it is four or eight, all as long, and serves more of them."""
     source: Array
     """For bytes (groups, units, window / 2, 2): which of the window make a pair, one output's tap and the next one.
     For floats (groups, units, taps, 16): which of the window is an output's tap, or UNUSED."""
@@ -90,42 +91,53 @@ def widths(taps: Taps, channels: int, window: int) -> Width | None:
     if taps.n_in * channels < window:
         return None
     narrow = taps.weight.itemsize == 1
-    first = _first(taps, channels)
+    firsts = _Firsts(taps, channels)
     weighted = np.flatnonzero(taps.weight.any(axis=1))  # those at the ends may be for `edges`
     span = int(weighted[0]) * channels, int(weighted[-1] + 1) * channels
+    # pieces pay where samples lie between the taps of neighbouring outputs that neither takes
+    apart = window == 64 and not narrow and (np.diff(taps.start) > taps.n_taps).all()
     fits = []
     for outputs in (window // 2, window // 4, window // 8, window // 16):
         additions = (window // outputs).bit_length() - 2
         for taps_of_unit in range(2, min(window // outputs, taps.n_taps + 1) + 1, 2):
-            reach, units = window - (taps_of_unit - 1) * channels, -(-taps.n_taps // taps_of_unit)
-            at = _packed(first, span, outputs, reach)
-            if at is not None:
-                fits.append((len(at) * (4 * units + 2 + 2 * additions), outputs, taps_of_unit, at))
+            units = -(-taps.n_taps // taps_of_unit)
+            for pieces in (1, 4, 8) if apart else (1,):
+                reach = window // pieces - (taps_of_unit - 1) * channels
+                begins = firsts.packed(span, outputs, reach, pieces=pieces)
+                if begins is not None:
+                    cost = len(begins) * ((3 + pieces) * units + 2 + 2 * additions)
+                    fits.append((cost, outputs, taps_of_unit, begins))
     period = taps.n_out // math.gcd(taps.n_in, taps.n_out) * channels
     if narrow and taps.n_taps <= 4 and period <= window // 2:
-        at = _packed(first, span, window // 2, window - channels, window // 2 // period * period)
-        if at is not None:
-            fits.append((len(at) * (2 * -(-taps.n_taps // 2) + 2), window // 2, 2, at))
+        begins = firsts.packed(span, window // 2, window - channels, window // 2 // period * period)
+        if begins is not None:
+            fits.append((len(begins) * (2 * -(-taps.n_taps // 2) + 2), window // 2, 2, begins))
     if not fits:
         return None
-    _, outputs, taps_of_unit, at = min(fits, key=lambda fit: fit[0])
-    lane = np.minimum(at[:, None] + np.arange(outputs), len(first) - 1)
-    pixel, first = lane // channels, first[lane]
-    units = np.arange(-(-taps.n_taps // taps_of_unit))
-    base = first.min(axis=1)[:, None] + units * taps_of_unit * channels
-    base = np.minimum(base, taps.n_in * channels - window)
-    source = np.zeros((*base.shape, window // 2, 2), np.uint8)
+    _, outputs, taps_of_unit, begins = min(fits, key=lambda fit: fit[0])
+    at, pieces = begins[:, 0].copy(), begins.shape[1]  # copied, as kernels read what lies side by side
+    size = window // pieces
+    outermost = len(firsts.places) - 1
+    lane = np.minimum(at[:, None] + np.arange(outputs), outermost)
+    piece = np.zeros((1, 1), np.int64) if pieces == 1 else (lane[..., None] >= begins[:, None, 1:]).sum(axis=2)
+    least = np.array(firsts.least[outputs])[np.minimum(begins, outermost)]
+    # where in the row the pieces of each unit begin, and for each lane the piece that has its tap
+    units, end = np.arange(-(-taps.n_taps // taps_of_unit)) * taps_of_unit * channels, taps.n_in * channels - size
+    base = np.minimum(least[:, None] + units[:, None], end)
+    least = np.take_along_axis(least, piece, axis=1)
+    pixel, first = lane // channels, firsts.places[lane]
+    source = np.zeros((*base.shape[:2], window // 2, 2), np.uint8)
     weight = np.zeros(source.shape, taps.weight.dtype)
     for tap in range(taps.n_taps):
         unit, slot = divmod(tap, taps_of_unit)
         lanes, half = slice(slot // 2 * outputs, (slot // 2 + 1) * outputs), slot % 2
-        offset = first + tap * channels - base[:, unit, None]
-        used = (tap < taps.length[pixel]) & (
-            offset < window
-        )  # the lanes that the next group writes again may be beyond
-        source[:, unit, lanes, half] = np.where(used, offset, 0)
+        offset = first + tap * channels - np.minimum(least + units[unit], end)
+        # the lanes that the next group writes again may be beyond
+        used = (tap < taps.length[pixel]) & (offset < size)
+        source[:, unit, lanes, half] = np.where(used, piece * size + offset, 0)
         weight[:, unit, lanes, half] = np.where(used, taps.weight[pixel, tap], 0)
-    identity = (source.reshape(*base.shape, window) == np.arange(window)) | (weight.reshape(*base.shape, window) == 0)
+    by_window = *base.shape[:2], window
+    identity = (source.reshape(by_window) == np.arange(window)) | (weight.reshape(by_window) == 0)
     if weight.itemsize == 2:
         # `rows` widens bytes by `simd.interleave`, which moves the pairs, and either moves them back or need not
         moved = np.arange(window // 2).reshape(-1, 2, 4).transpose(1, 0, 2).ravel()
@@ -149,18 +161,18 @@ def float_widths(taps: Taps, channels: int) -> Width | None:
     row = taps.n_in * channels
     if row < 32:
         return None
-    first = _first(taps, channels)
+    firsts = _Firsts(taps, channels)
     fits = []
     for taps_of_unit in range(1, min(taps.n_taps, 31 // channels + 1) + 1):
-        at = _packed(first, (0, len(first)), 16, 32 - (taps_of_unit - 1) * channels)
-        if at is not None:
+        begins = firsts.packed((0, len(firsts.places)), 16, 32 - (taps_of_unit - 1) * channels)
+        if begins is not None:
             units = -(-taps.n_taps // taps_of_unit)
-            fits.append((len(at) * units * (4 + 3 * taps_of_unit), taps_of_unit, units, at))
+            fits.append((len(begins) * units * (4 + 3 * taps_of_unit), taps_of_unit, units, begins[:, 0]))
     if not fits:
         return None
     _, taps_of_unit, units, at = min(fits, key=lambda fit: fit[0])
-    lane = np.minimum(at[:, None] + np.arange(16), len(first) - 1)
-    pixel, first = lane // channels, first[lane]
+    lane = np.minimum(at[:, None] + np.arange(16), len(firsts.places) - 1)
+    pixel, first = lane // channels, firsts.places[lane]
     order = np.arange(units * taps_of_unit).reshape(units, taps_of_unit)
     if taps.n_taps > 1:
         order = np.where(order < 2, order ^ 1, order)
@@ -171,14 +183,14 @@ def float_widths(taps: Taps, channels: int) -> Width | None:
     source = np.where(used, offset, UNUSED).astype(np.uint8)
     tap = np.minimum(order, taps.n_taps - 1)[..., None]
     weight = np.where(used, taps.weight[pixel[:, None, None], tap], 0).astype(np.float32)
-    return Width(16, taps_of_unit, at, base, aligned(source), aligned(weight), False, (0, 0))
+    return Width(16, taps_of_unit, at, base[..., None], aligned(source), aligned(weight), False, (0, 0))
 
 
 def _alike(at: Array, base: Array, source: Array, weight: Array) -> tuple[int, int]:
     """Return the ends of the longest run of groups as `Width.alike` says, three at least, or (0, 0)."""
     if base.shape[1] > 2:
         return 0, 0
-    steps = np.diff(np.c_[at, base], axis=0)
+    steps = np.diff(np.c_[at, base[..., 0]], axis=0)
     same = (steps[1:] == steps[:-1]).all(axis=1)  # whether groups g, g + 1 and g + 2 are as far apart
     for table in (source, weight):
         table = table.reshape(len(at), -1)
@@ -189,34 +201,48 @@ def _alike(at: Array, base: Array, source: Array, weight: Array) -> tuple[int, i
     return (int(first), int(end) + 2) if end > first else (0, 0)
 
 
-def _first(taps: Taps, channels: int) -> Array:
-    """Return where in a row of interleaved channels each output's first tap lies."""
-    return np.asarray((taps.start[:, None] * channels + np.arange(channels)).ravel())
+class _Firsts:
+    """Where the first taps of a row's outputs lie, and how groups of these are packed.
 
-
-def _packed(first: Array, span: tuple[int, int], outputs: int, reach: int, longest: int | None = None) -> Array | None:
-    """Return where groups of a span begin: each as long as it may be, `outputs`, and as its first taps lie in `reach`.
-
-    Or as `longest`, where that is less. None where three lanes in four would be idle.
+    As lists: a process for one picture would spend as long here, in NumPy's calls on numbers, as on the picture.
     """
-    longest = longest or outputs
-    begin, end = span
-    most = (end - begin) // outputs * 4 + 4
-    at: list[int] = []
-    # as lists: a process for one picture would spend as long here, in NumPy's calls on numbers, as on the picture
-    furthest, leftmost = np.maximum.accumulate(first).tolist(), _least_of(first, outputs).tolist()
-    furthest += furthest[-1:] * outputs  # the last group may reach beyond the end
-    while begin < end and len(at) <= most:
-        at.append(begin)
-        begin = bisect_left(furthest, leftmost[begin] + reach, begin, begin + longest)
-        if begin == at[-1]:
+
+    def __init__(self, taps: Taps, channels: int) -> None:
+        self.places: Array = np.asarray((taps.start[:, None] * channels + np.arange(channels)).ravel())
+        self.furthest = np.maximum.accumulate(self.places).tolist()
+        self.furthest += self.furthest[-1:] * VECTOR  # the last group may reach beyond the end
+        self.least: dict[int, list[int]] = {}
+
+    def packed(
+        self, span: tuple[int, int], outputs: int, reach: int, longest: int | None = None, pieces: int = 1
+    ) -> Array | None:
+        """Return (groups, pieces): with which output each piece of each group of a span begins.
+
+        A group is as long as it may be, `outputs` or, where that is less, `longest`, and a piece as long as its first
+        taps lie in `reach`. None where three lanes in four would be idle.
+        """
+        if outputs not in self.least:
+            self.least[outputs] = _least_of(self.places, outputs).tolist()
+        leftmost, furthest, longest = self.least[outputs], self.furthest, longest or outputs
+        begin, end = span
+        most = ((end - begin) // outputs * 4 + 4) * pieces
+        begins: list[int] = []
+        while begin < end and len(begins) <= most:
+            behind = begin + longest
+            for _ in range(pieces):
+                begins.append(begin)
+                if begin < behind and begin < len(leftmost):
+                    begin = bisect_left(furthest, leftmost[begin] + reach, begin, behind)
+            if begin == begins[-pieces]:
+                return None
+        if begin < end:
             return None
-    if begin < end:
-        return None
-    last = end - outputs
-    if span[0] <= last < at[-1] and first[last:end].max() - first[last:end].min() < reach:
-        at[-1] = last  # a whole group, whose window is not cut off by the end of the row
-    return np.array(at)
+        last = end - outputs
+        if pieces == 1 and span[0] <= last < begins[-1]:
+            whole = self.places[last:end]
+            if whole.max() - whole.min() < reach:
+                begins[-1] = last  # a whole group, whose window is not cut off by the end of the row
+        return np.array(begins).reshape(-1, pieces)
 
 
 def _least_of(values: Array, count: int) -> Array:
