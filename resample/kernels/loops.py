@@ -7,44 +7,67 @@ the table rows `low:high` of the axis. Nothing is allocated, nothing raises, eve
 
 from __future__ import annotations
 
+from numba.extending import register_jitable
+
 from resample.kernels.pages import clear_onward
 from resample.kernels.simd import first_total, load, multiply_add, rounded, second_first, store, totals
 from resample.kernels.sizes import SHORT_INNER
 
 
+@register_jitable
+def _row_of(start, q, n_in, n_out, row_in):
+    """Return where the row begins that is output row q of all planes, `n_out` a plane."""
+    return (q // n_out * n_in + start[q % n_out]) * row_in
+
+
 def _pick(width):
     """Return the kernel that copies samples of any type, as bytes, by moves of `width` of them."""
+
+    @register_jitable
+    def copy_row(dst, to, src, source, place, size, first, whole, chosen):
+        """Copy the samples of a row from the first of these on."""
+        if size <= width:
+            for o in range(first, whole):
+                store(dst, to + o * size, load(src, source + place[o], width))
+            for o in range(whole, chosen):
+                for i in range(size):
+                    dst[to + o * size + i] = src[source + place[o] + i]
+        else:
+            for o in range(first, chosen):
+                for i in range(0, size, width):
+                    k = i if i + width <= size else size - width
+                    store(dst, to + o * size + k, load(src, source + place[o] + k, width))
 
     def pick(dst, src, start, place, size, whole, chosen, n_in, n_out, row_in, low, high):
         """Copy the output rows `low:high` of all planes, `n_out` rows a plane.
 
         Output row o is row `start[o]` of its plane, and of that the `chosen` samples at `place`, of `size` bytes each.
-        The first `whole` of them may be copied with the bytes behind them, which the next one then overwrites. Two rows
-        share the places, and wait for memory together; a last single one is done twice.
+        The first `whole` of them may be copied with the bytes behind them, which the next one then overwrites. Four
+        rows at a time share the places, and wait for memory together.
         """
         row_out = chosen * size
-        for q in range(low, high, 2):
-            source = (q // n_out * n_in + start[q % n_out]) * row_in
-            to, next = q * row_out, min(q + 1, high - 1)
-            to_next = next * row_out
-            far = (next // n_out * n_in + start[next % n_out]) * row_in - source
-            clear_onward(dst, to, row_out, high * row_out)
-            clear_onward(dst, to_next, row_out, high * row_out)
-            if size <= width:
-                for o in range(whole):
-                    place_of_next = source + place[o] + far
-                    store(dst, to + o * size, load(src, source + place[o], width))
-                    store(dst, to_next + o * size, load(src, place_of_next, width))
-                for o in range(whole, chosen):
-                    for i in range(size):
-                        dst[to + o * size + i] = src[source + place[o] + i]
-                        dst[to_next + o * size + i] = src[source + far + place[o] + i]
-            else:
-                for o in range(chosen):
-                    for i in range(0, size, width):
-                        k = i if i + width <= size else size - width
-                        store(dst, to + o * size + k, load(src, source + place[o] + k, width))
-                        store(dst, to_next + o * size + k, load(src, source + far + place[o] + k, width))
+        for q in range(low, high, 4):
+            if size > width or q + 4 > high:
+                for r in range(q, min(q + 4, high)):
+                    clear_onward(dst, r * row_out, row_out, high * row_out)
+                    source = _row_of(start, r, n_in, n_out, row_in)
+                    copy_row(dst, r * row_out, src, source, place, size, 0, whole, chosen)
+                continue
+            a, b = _row_of(start, q, n_in, n_out, row_in), _row_of(start, q + 1, n_in, n_out, row_in)
+            c, d = _row_of(start, q + 2, n_in, n_out, row_in), _row_of(start, q + 3, n_in, n_out, row_in)
+            to, to_b, to_c, to_d = q * row_out, (q + 1) * row_out, (q + 2) * row_out, (q + 3) * row_out
+            clear_onward(dst, to, 4 * row_out, high * row_out)
+            for o in range(whole):
+                at, sample = o * size, place[o]
+                store(dst, to + at, load(src, a + sample, width))
+                store(dst, to_b + at, load(src, b + sample, width))
+                store(dst, to_c + at, load(src, c + sample, width))
+                store(dst, to_d + at, load(src, d + sample, width))
+            if whole < chosen:
+                copy_row(dst, to, src, a, place, size, whole, whole, chosen)
+                copy_row(dst, to_b, src, b, place, size, whole, whole, chosen)
+                copy_row(dst, to_c, src, c, place, size, whole, whole, chosen)
+                copy_row(dst, to_d, src, d, place, size, whole, whole, chosen)
 
     return pick
 
