@@ -214,7 +214,7 @@ def _halved(rows: _Rows, across: tuple[tables.Width, Array, int], along: tuple[T
     length = rows.planes * rows.n_out
     cost = (length * (rows.row_out // VECTOR) * 2 + rows.planes * rows.n_in * width.base.size) * VECTOR_COST
     owners = across, along, weights
-    return Pass(rows.shape, call, packed(*fixed, *rows[2:], pitch), length, cost, owners, [4 * pitch + VECTOR])
+    return Pass(rows.shape, call, packed(*fixed, *rows[2:], pitch), length, cost, owners, [4 * pitch + 2 * VECTOR])
 
 
 def copy_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass:

@@ -247,18 +247,6 @@ def _sum_ends(dst, to, src, source, ends):
         dst[to + ends[e]] = _clamped(total >> ends[1])
 
 
-@register_jitable
-def _sum_edge(dst, to, rows, place, edges, edge, length):
-    """Do an output row that `tables.edges` lists."""
-    for i in range(length):
-        total = 1 << edges[1] >> 1
-        k = 0
-        while edges[edge + 1 + 2 * k] >= 0:
-            total += rows[place[k] + i] * edges[edge + 2 + 2 * k]
-            k += 1
-        dst[to + i] = _clamped(total >> edges[1])
-
-
 def _pairs_at(window, in_order):
     """Return what loads a window and puts its pairs in the order of their outputs; some are `in_order` as they are."""
 
@@ -291,6 +279,8 @@ def _contract_bytes(window, sums, in_order=False, pieces=1):
     """
     pairs_of_window = window // 2  # Numba takes the name, not the division, as a constant
     kind, add, shift, level, add_rows, pack = sums
+    wide = _wide_sums(window)
+    shift_wide, add_wide_rows, pack_wide = wide.shift, wide.add_rows, wide.pack
     narrow = kind is types.int16  # see `tables.narrowed`
     pairs_at, window_of = _pairs_at(window, in_order), _window_of(window, pieces)
 
@@ -422,11 +412,28 @@ def _contract_bytes(window, sums, in_order=False, pieces=1):
     one_pair, two_pairs, any_pairs = columns_of(1), columns_of(2), columns_of(0)
 
     @register_jitable
+    def sum_edge(dst, to, rows, place, edges, edge, length):
+        """Do an output row that `tables.edges` lists from number `edge` on."""
+        for column in range(0, length, BLOCK):
+            i = min(column, length - BLOCK)
+            total = spread(types.int32(0), BLOCK)
+            k = edge + 1
+            while edges[k] >= 0:
+                weight, tap = edges[k + 1] & 0xFFFF, (k - edge) // 2
+                k += 2
+                if edges[k] >= 0:
+                    weight |= edges[k + 1] << 16
+                    k += 2
+                both = interleave(load(rows, place[tap] + i, BLOCK), load(rows, place[tap + 1] + i, BLOCK))
+                total = add_wide_rows(both, types.int32(weight), total)
+            store(dst, to + i, pack_wide(shift_wide(total, edges[1])))
+
+    @register_jitable
     def along_height(dst, to, rows, place, o, taps, weights, weight, edges, length, precision):
         if narrow:
             for e in range(edges[0]):
                 if edges[3 + e * edges[2]] == o:
-                    _sum_edge(dst, to, rows, place, edges, 3 + e * edges[2], length)
+                    sum_edge(dst, to, rows, place, edges, 3 + e * edges[2], length)
                     return
         pairs = (taps + 1) // 2
         if pairs == 1:
@@ -455,6 +462,8 @@ def _halve(window, in_order=False):
     """
     pairs_of_window = window // 2
     kind, add, shift, *_ = _narrow_sums(window)
+    wide = _wide_sums(window)
+    add_wide, wide_level = wide.add, wide.level
     pairs_at = _pairs_at(window, in_order)
 
     def groups_of(same):
@@ -535,6 +544,28 @@ def _halve(window, in_order=False):
             total += ring[new] * ((pair_now & 255 ^ 128) - 128) + ring[new + 1] * (pair_now >> 8)
             dst[to + ends[e]] = _clamped(total + (1 << height_precision >> 1) >> height_precision)
 
+    @register_jitable
+    def sum_edge(dst, to, old, new, edges, edge, first, length):
+        """Do an output row that `tables.edges` lists from number `edge` on, of the rows from the `first` on.
+
+        Its weights have 16 bits; `old` and `new` are where the ring has two of the rows each.
+        """
+        rows_before = rows_now = 0
+        k = edge + 1
+        while edges[k] >= 0:
+            row, weight = edges[k] - first, edges[k + 1] & 0xFFFF
+            weight <<= row % 2 * 16
+            rows_before |= weight if row < 2 else 0
+            rows_now |= 0 if row < 2 else weight
+            k += 2
+        weights_before = bits_as(spread(types.int32(rows_before), pairs_of_window), types.int16)
+        weights_now = bits_as(spread(types.int32(rows_now), pairs_of_window), types.int16)
+        for column in range(0, length, pairs_of_window):
+            i = min(column, length - pairs_of_window)
+            total = add_wide(load(old, 2 * i, window), weights_before, spread(types.int32(0), pairs_of_window))
+            total = add_wide(load(new, 2 * i, window), weights_now, total)
+            store(dst, to + i, bytes_of(wide_level(total, edges[1])))
+
     def halve(
         dst, src, ring, at, base, index, weight, ends, groups, units, alike_from, alike_to, precision,
         weights, edges, lead, height_precision, n_in, n_out, row_in, row_out, pitch, low, high,
@@ -542,10 +573,12 @@ def _halve(window, in_order=False):
         """Resample the output rows `low:high` of all planes; the taps of row o are in the four from 2 * o + lead on.
 
         Of these, such as are not in the plane have no weight. `ring`, this band's own, holds twice two rows of `pitch`
-        and a vector.
+        and two vectors.
         """
         o, source = low % n_out, low // n_out * n_in * row_in
-        before, now = 0, 2 * pitch
+        # groups that are alike begin at whole lines of the ring
+        before = -2 * at[alike_from] % VECTOR
+        now = before + 2 * pitch
         for q in range(low, high):
             clear_onward(dst, q * row_out, row_out, high * row_out)
             # at the beginning the pair before is summed, too: what it writes to the row, from an empty ring, is written
@@ -556,21 +589,14 @@ def _halve(window, in_order=False):
                 sum_pair(
                     dst, q * row_out, ring, before, now, src, source + row * row_in, source + next * row_in, 2 * row_in,
                     at, base, index, weight, ends, groups, units, alike_from, alike_to,
-                    weights[2 * o], weights[2 * o + 1], precision, height_precision, row_out, after(ring, 4 * pitch),
+                    weights[2 * o], weights[2 * o + 1], precision, height_precision, row_out, after(ring, 4 * pitch + VECTOR),
                 )  # fmt: skip
                 before, now = now, before
             for e in range(3, 3 + edges[0] * edges[2], edges[2]):
-                if edges[e] != o:
-                    continue
-                for i in range(row_out):
-                    total = 1 << edges[1] >> 1
-                    k = e + 1
-                    while edges[k] >= 0:
-                        r = edges[k] - 2 * o - lead
-                        # `before` is the newer pair, as they have just been exchanged
-                        total += ring[(now if r < 2 else before) + 2 * i + r % 2] * edges[k + 1]
-                        k += 2
-                    dst[q * row_out + i] = _clamped(total >> edges[1])
+                if edges[e] == o:
+                    # `before` is the newer pair, as they have just been exchanged
+                    old, new = after(ring, now), after(ring, before)
+                    sum_edge(dst, q * row_out, old, new, edges, e, 2 * o + lead, row_out)
             o += 1
             if o == n_out:
                 o = 0
