@@ -54,6 +54,9 @@ TWO_BLOCKS = 2 * BLOCK  # Numba takes the name, not the product, as a constant
 # and where they begin half as far behind, if the row asked for is so many bytes away: then some are not granted.
 FAR = 1 << 14
 
+# A row of fewer groups is done before the one behind it is there: so a copy asks for one that is as many groups later.
+AHEAD = 32
+
 
 @register_jitable
 def _advance(base, groups, units):
@@ -589,7 +592,8 @@ def _halve(window, in_order=False):
                 sum_pair(
                     dst, q * row_out, ring, before, now, src, source + row * row_in, source + next * row_in, 2 * row_in,
                     at, base, index, weight, ends, groups, units, alike_from, alike_to,
-                    weights[2 * o], weights[2 * o + 1], precision, height_precision, row_out, after(ring, 4 * pitch + VECTOR),
+                    weights[2 * o], weights[2 * o + 1], precision, height_precision, row_out,
+                    after(ring, 4 * pitch + VECTOR),
                 )  # fmt: skip
                 before, now = now, before
             for e in range(3, 3 + edges[0] * edges[2], edges[2]):
@@ -730,16 +734,18 @@ def _select(window):
         Where there is a buffer `staging`, the result is made there and written past the caches.
         """
         past = place_of(staging, 0) != 0
+        reach = 1 + AHEAD // groups
+        # counted along, as a division takes as long as a hundred values of a row
+        o, plane = low % n_out, low // n_out * n_in * row_in
         for q in range(low, high):
-            plane = q // n_out
-            o = q - plane * n_out
             clear_onward(dst, q * row_out, row_out, high * row_out)
+            g = 0
             if not past and q > low and o > 0 and start[o] == start[o - 1]:
                 _copy_row(dst, q * row_out, dst, (q - 1) * row_out, row_out)
-                continue
-            source = (plane * n_in + start[o]) * row_in
-            later = (start[o + 1] - start[o]) * row_in if o + 1 < n_out else 0
-            g = 0
+                g = groups
+            source, later = plane + start[o] * row_in, 0
+            if o + 1 < n_out and start[o + 1] > start[o]:
+                later = (start[min(o + reach, n_out - 1)] - start[o]) * row_in
             while g < groups:
                 # their places count from that of the first of them
                 until, to_piece = groups, q * row_out + at[g]
@@ -755,6 +761,10 @@ def _select(window):
                     is_first, is_last = q == low and g == 0, q + 1 == high and until == groups
                     write_past(dst, to_piece, staging, at_out + end - at[g], is_first, is_last)
                 g = until
+            o += 1
+            if o == n_out:
+                o = 0
+                plane += n_in * row_in
 
     return select
 
