@@ -368,7 +368,7 @@ def _contract_bytes(window, sums, in_order=False, pieces=1):
         dst, to, to_next, src, source, next, ahead, at, base, index, weight, ends,
         groups, units, taps, outputs, alike_from, alike_to, precision,
     ):  # fmt: skip
-        advance = _advance(base, groups, units * pieces) if pieces == 1 else 0
+        advance = _advance(base, groups, units) if pieces == 1 else 0
         places, tables = (dst, to, to_next, src, source, next, ahead), (at, base, index, weight, groups)
         more = advance > VECTOR // 2 and ahead > FAR
         if units == 1 and outputs == pairs_of_window:

@@ -284,7 +284,7 @@ class Choice(NamedTuple):
     """How `rows` chooses the samples of a row."""
 
     outputs: int
-    """Bytes that a group writes: window, / 2 or / 4."""
+    """Bytes that a group writes: window, / 2, / 4 or / 8."""
     at: Array
     """(groups,) where in the output row; the last group overlaps the one before."""
     base: Array
