@@ -336,7 +336,7 @@ def test_copies(dtype: str, shuffle: int, monkeypatch: pytest.MonkeyPatch, taken
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 def test_copies_from_few_of_the_bytes(dtype: str, taken: set[str], guarded: Guarded) -> None:
-    """To a ninth of the width a shuffle still serves eight bytes; of samples that move alone, two rows at a time."""
+    """To a ninth of the width a shuffle still serves eight bytes; of samples that move alone, four rows at a time."""
     rng = np.random.default_rng(14)
     for (height, width), (rows, n_out) in itertools.product([(9, 600), (8, 1201)], [(3, 67), (8, 70), (1, 90)]):
         src = rng.integers(0, 200, (3, height, width)).astype(dtype)

@@ -181,7 +181,7 @@ def _sums(
     length = rows.planes * rows.n_out
     vectors = length * (rows.row_out * dtype.itemsize // VECTOR) * (taps.n_taps if along else 1)
     if across is not None:
-        vectors += rows.planes * rows.n_in * width.base.size * (width.taps if dtype == np.float32 else 1)
+        vectors += rows.planes * rows.n_in * width.base[..., 0].size * (width.taps if dtype == np.float32 else 1)
     owners = across, along, weighted
     return Pass(
         rows.shape, call, fixed, length, vectors * VECTOR_COST, owners, scratch, _is_large(rows.shape, dtype.itemsize)

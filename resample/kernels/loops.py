@@ -43,7 +43,7 @@ def _pick(width):
 
         Output row o is row `start[o]` of its plane, and of that the `chosen` samples at `place`, of `size` bytes each.
         The first `whole` of them may be copied with the bytes behind them, which the next one then overwrites. Four
-        rows at a time share the places, and wait for memory together.
+        rows at a time, if samples are short, share the places and wait for memory together.
         """
         row_out = chosen * size
         for q in range(low, high, 4):

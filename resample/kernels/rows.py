@@ -6,8 +6,8 @@ combined straight into an output row.
 
 Along the width, outputs are taken in groups. `tables.widths` has laid down, for each group, which bytes of a window of
 the source row a shuffle puts side by side as (tap, next tap) pairs, and the pair's weights: one load, one shuffle and
-one multiplication serve `window / 2` pairs, however the channels lie. Floats take one tap a shuffle, in the order of
-the plain kernel, so that their sums have its bits.
+one multiplication serve `window / 2` pairs, however the channels lie. Where outputs lie far apart, a window is loaded
+in pieces. Floats take one tap a shuffle, in the order of the plain kernel, so that their sums have its bits.
 """
 
 from __future__ import annotations
@@ -49,9 +49,10 @@ from resample.kernels.sizes import BLOCK, PIECE, VECTOR
 
 TWO_BLOCKS = 2 * BLOCK  # Numba takes the name, not the product, as a constant
 
-# Rows are asked for before they are needed, a line for each group of bytes, two for each of floats. That is doubled
-# where the windows of a group begin further behind those of the one before it, so that lines between would be missed;
-# and where they begin half as far behind, if the row asked for is so many bytes away: then some are not granted.
+# Rows are asked for before they are needed, a line for each group of bytes, two for each of floats, and one for every
+# second piece of a window. For whole windows that is doubled where those of a group begin further behind those of the
+# one before it, so that lines between would be missed; and where they begin half as far behind, if the row asked for is
+# so many bytes away: then some are not granted.
 FAR = 1 << 14
 
 # A row of fewer groups is done before the one behind it is there: so a copy asks for one that is as many groups later.
@@ -229,8 +230,8 @@ def _narrow_sums(window):
     return _Sums(types.int16, add, shift, shift, add_rows, pack)
 
 
-# The few outputs at the edges: with `while`, as LLVM would make vectors of a loop whose end it knows, and without the
-# words of the plain kernels, each of which Numba compiles: that took a third of the time for a kernel.
+# The few outputs at the ends of rows: with `while`, as LLVM would make vectors of a loop whose end it knows, and
+# without the words of the plain kernels, each of which Numba compiles: that took a third of the time for a kernel.
 
 
 @register_jitable
@@ -262,17 +263,27 @@ def _pairs_at(window, in_order):
 
 
 def _window_of(window, pieces):
-    """Return what loads the window of a unit."""
+    """Return what loads the window of a unit, and what asks for one that is needed later, `ahead` of its place."""
 
     @register_jitable
     def whole(src, source, base, unit):
         return load(src, source + base[unit], window)
 
     @register_jitable
+    def ask_for_whole(src, source, base, unit, ahead):
+        prefetch(src, source + base[unit] + ahead)
+
+    @register_jitable
     def in_pieces(src, source, base, unit):
         return load_pieces(src, source, base, unit * pieces, pieces, window)
 
-    return whole if pieces == 1 else in_pieces
+    @register_jitable
+    def ask_for_pieces(src, source, base, unit, ahead):
+        # a line for every second piece is enough, and less than one for each
+        for k in range(unit * pieces, (unit + 1) * pieces, 2):
+            prefetch(src, source + base[k] + ahead)
+
+    return (whole, ask_for_whole) if pieces == 1 else (in_pieces, ask_for_pieces)
 
 
 def _contract_bytes(window, sums, in_order=False, pieces=1):
@@ -285,7 +296,8 @@ def _contract_bytes(window, sums, in_order=False, pieces=1):
     wide = _wide_sums(window)
     shift_wide, add_wide_rows, pack_wide = wide.shift, wide.add_rows, wide.pack
     narrow = kind is types.int16  # see `tables.narrowed`
-    pairs_at, window_of = _pairs_at(window, in_order), _window_of(window, pieces)
+    pairs_at = _pairs_at(window, in_order)
+    window_of, ask_for = _window_of(window, pieces)
 
     @register_jitable
     def finish(dst, to, total, outputs, precision):
@@ -312,9 +324,8 @@ def _contract_bytes(window, sums, in_order=False, pieces=1):
         ):  # fmt: skip
             units = count or units
             for g in range(groups):
-                for k in range(0, pieces, 2):
-                    prefetch(src, source + base[g * units * pieces + k] + ahead)
-                    prefetch(src, next + base[g * units * pieces + k] + ahead)
+                ask_for(src, source, base, g * units, ahead)
+                ask_for(src, next, base, g * units, ahead)
                 if more:
                     prefetch(src, source + base[g * units] + VECTOR + ahead)
                     prefetch(src, next + base[g * units] + VECTOR + ahead)

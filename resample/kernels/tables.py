@@ -187,7 +187,10 @@ def float_widths(taps: Taps, channels: int) -> Width | None:
 
 
 def _alike(at: Array, base: Array, source: Array, weight: Array) -> tuple[int, int]:
-    """Return the ends of the longest run of groups as `Width.alike` says, three at least, or (0, 0)."""
+    """Return the ends of the longest run of groups as `Width.alike` says, three at least, or (0, 0).
+
+    For windows of one piece, as weights of 8 bits have.
+    """
     if base.shape[1] > 2:
         return 0, 0
     steps = np.diff(np.c_[at, base[..., 0]], axis=0)
