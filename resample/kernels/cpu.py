@@ -157,7 +157,7 @@ def _sums(
     kernel, pair = _CONTRACTS[weight]
     if across and across[0].in_order:
         kernel = "contract_ordered_{}"
-    if across and across[0].base.shape[2] > 1:
+    elif across and across[0].base.shape[2] > 1:
         kernel = f"contract_by_{across[0].base.shape[2]}_{{}}"
     widths = (*_PLACES * 2, "uint8*", f"{weight}*", *_PLACES, *_NUMBER * 7)
     heights = (*_PLACES * 2, pair, *_PLACES, *_NUMBER * 2)
@@ -168,8 +168,7 @@ def _sums(
     if across is not None:
         width, edges, precision = across
         of_width = [*map(entry.address, (width.at, width.base, width.source, width.weight, edges))]
-        of_width += width.base.shape[:2]
-        of_width += [width.taps, width.outputs, *width.alike, precision]
+        of_width += [*width.base.shape[:2], width.taps, width.outputs, *width.alike, precision]
     if along is not None:
         taps, edges = along
         weighted = tables.heights(taps) if dtype == np.uint8 else taps.weight
@@ -209,8 +208,7 @@ def _halved(rows: _Rows, across: tuple[tables.Width, Array, int], along: tuple[T
     call = entry.kernel("rows", f"halve_ordered_{window()}" if width.in_order else f"halve_{window()}", types)
     pitch = -(-rows.row_out // BLOCK) * BLOCK + BLOCK
     fixed = [*map(entry.address, (width.at, width.base, width.source, width.weight, ends))]
-    fixed += [*width.base.shape[:2], first, end, precision]
-    fixed += [entry.address(weights), entry.address(edges), lead, taps.precision]
+    fixed += [*width.base.shape[:2], first, end, precision, *map(entry.address, (weights, edges)), lead, taps.precision]
     length = rows.planes * rows.n_out
     cost = (length * (rows.row_out // VECTOR) * 2 + rows.planes * rows.n_in * width.base.size) * VECTOR_COST
     owners = across, along, weights

@@ -120,7 +120,7 @@ def widths(taps: Taps, channels: int, window: int) -> Width | None:
     outermost = len(firsts.places) - 1
     lane = np.minimum(at[:, None] + np.arange(outputs), outermost)
     piece = np.zeros((1, 1), np.int64) if pieces == 1 else (lane[..., None] >= begins[:, None, 1:]).sum(axis=2)
-    least = np.array(firsts.least[outputs])[np.minimum(begins, outermost)]
+    least = np.array(firsts.least(outputs))[np.minimum(begins, outermost)]
     # where in the row the pieces of each unit begin, and for each lane the piece that has its tap
     units, end = np.arange(-(-taps.n_taps // taps_of_unit)) * taps_of_unit * channels, taps.n_in * channels - size
     base = np.minimum(least[:, None] + units[:, None], end)
@@ -214,7 +214,17 @@ class _Firsts:
         self.places: Array = np.asarray((taps.start[:, None] * channels + np.arange(channels)).ravel())
         self.furthest = np.maximum.accumulate(self.places).tolist()
         self.furthest += self.furthest[-1:] * VECTOR  # the last group may reach beyond the end
-        self.least: dict[int, list[int]] = {}
+        self._least: dict[int, list[int]] = {}
+
+    def least(self, outputs: int) -> list[int]:
+        """Return for each output the least place of it and those behind it, so many together, a power of two."""
+        if outputs not in self._least:
+            least, width = self.places.copy(), 1
+            while width < outputs:
+                least[:-width] = np.minimum(least[:-width], least[width:])
+                width *= 2
+            self._least[outputs] = least.tolist()
+        return self._least[outputs]
 
     def packed(
         self, span: tuple[int, int], outputs: int, reach: int, longest: int | None = None, pieces: int = 1
@@ -224,9 +234,7 @@ class _Firsts:
         A group is as long as it may be, `outputs` or, where that is less, `longest`, and a piece as long as its first
         taps lie in `reach`. None where three lanes in four would be idle.
         """
-        if outputs not in self.least:
-            self.least[outputs] = _least_of(self.places, outputs).tolist()
-        leftmost, furthest, longest = self.least[outputs], self.furthest, longest or outputs
+        leftmost, furthest, longest = self.least(outputs), self.furthest, longest or outputs
         begin, end = span
         most = ((end - begin) // outputs * 4 + 4) * pieces
         begins: list[int] = []
@@ -246,16 +254,6 @@ class _Firsts:
             if whole.max() - whole.min() < reach:
                 begins[-1] = last  # a whole group, whose window is not cut off by the end of the row
         return np.array(begins).reshape(-1, pieces)
-
-
-def _least_of(values: Array, count: int) -> Array:
-    """Return for each value the least of it and those behind it, `count` together, a power of two."""
-    least: Array = values.copy()
-    width = 1
-    while width < count:
-        least[:-width] = np.minimum(least[:-width], least[width:])
-        width *= 2
-    return least
 
 
 def halving(taps: Taps) -> tuple[int, Array] | None:
