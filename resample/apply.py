@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from resample.arrays import Array
+from resample.blocks import new_array
 from resample.kernels import cpu
 from resample.kernels.cpu import Pass, staging_bytes
 from resample.kernels.entry import address
@@ -32,7 +33,7 @@ def run(src: Array, passes: Sequence[Pass], out: Array | None = None) -> Array:
         out[...] = src
         return out
     for step in passes:
-        dst = out if out is not None and step is passes[-1] else np.empty(step.shape, src.dtype)
+        dst = out if out is not None and step is passes[-1] else new_array(step.shape, src.dtype)
         if dst.size:
             scratch = (*step.scratch[:-1], staging_bytes(dst)) if step.takes_staging else step.scratch
             in_bands(step.kernel, (address(dst), address(src)), step.fixed, step.length, step.cost, scratch)

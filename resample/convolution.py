@@ -22,6 +22,7 @@ import numpy as np
 from resample import convolution_gpu
 from resample.arguments import Ints, check_addressable, integer, per_axis
 from resample.arrays import Array
+from resample.blocks import new_array
 from resample.convolution_shape import DType, Shape, Steps, Triple, precise_type, shape_of
 from resample.devices import DeviceArray, borrowed
 from resample.kernels import entry
@@ -264,7 +265,7 @@ def convolved(
     biases = np.zeros(groups * shape.out_channels, precise)
     if bias is not None:
         biases[:] = bias
-    result = np.empty((len(input), groups, shape.out_channels, *shape.out), precise)
+    result = new_array((len(input), groups, shape.out_channels, *shape.out), precise)
     if result.size:
         way = _correlate if _phases_are_quicker(shape, len(input)) and _is_finite(weights) else _gather
         way(result, samples, weights, biases, shape)

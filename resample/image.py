@@ -11,6 +11,7 @@ from resample import devices, linear_light, picture, sizes
 from resample.apply import run
 from resample.arguments import factor, frozen, length, pair, types
 from resample.arrays import Array
+from resample.blocks import new_array
 from resample.devices import DeviceArray
 from resample.interpolate import MODES, image_passes, resampled
 from resample.picture import pixels_of, planes
@@ -274,7 +275,7 @@ def _resize_array(array: Array, call: _Call, linear: bool = False, out: Array | 
     wide = linear_light.decoded(array) if linear else picture.widened(array)
     result = pixels_of(resampled(planes(wide), *call), array.ndim)
     if linear:
-        out = np.empty(result.shape, dtype) if out is None else out
+        out = new_array(result.shape, dtype) if out is None else out
         linear_light.coded(result, out)
         return out
     result = picture.rounded(result, dtype)

@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 
 from resample.arrays import Array
+from resample.blocks import new_array
 
 # dtypes whose values are coded levels (of all that a dtype has) or, for floats, codes from 0 to 1
 DTYPES = ("uint8", "uint16", "float16", "float32", "float64")
@@ -28,7 +29,7 @@ def decoded(codes: Array) -> Array:
     if codes.dtype.kind == "f":
         return _light(codes.astype(np.result_type(codes.dtype, np.float32)))
     table = _table(codes.dtype.name)
-    light = np.empty(codes.shape, np.float32)
+    light = new_array(codes.shape, np.dtype(np.float32))
     for rows in _bands(light):
         np.take(table, codes[rows], out=light[rows], mode="clip")
     return light

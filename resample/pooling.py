@@ -11,6 +11,7 @@ import numpy as np
 from resample import pooling_gpu
 from resample.arguments import Ints, check_addressable, integer, per_axis
 from resample.arrays import Array, memory_order
+from resample.blocks import new_array
 from resample.devices import DeviceArray, borrowed
 from resample.kernels import entry
 from resample.team import in_bands
@@ -189,7 +190,7 @@ def _max_pool(
     if array.dtype == np.float16:  # which the kernel lacks, but every one is a float32
         src = src.astype(np.float32)
     shape = _ordered((*array.shape[:-axes], *out), order)
-    maxima, indices = np.empty(shape, src.dtype), np.empty(shape, np.int64)
+    maxima, indices = new_array(shape, src.dtype), new_array(shape, np.dtype(np.int64))
     _find(maxima, indices, src, np.array(rows, np.int64), inner)
     if array.dtype == np.float16:
         maxima = maxima.astype(np.float16)
@@ -260,7 +261,7 @@ def _max_unpool(
         placed = pooling_gpu.placed(array.dense(order), places.beside(array).dense(order), shape, windows, inner)
         return give_back(placed.transpose(np.argsort(order)))
     src = _dense(array, order)
-    result = np.empty(_ordered((*array.shape[:-axes], *out), order), src.dtype)
+    result = new_array(_ordered((*array.shape[:-axes], *out), order), src.dtype)
     _place(result, src, _dense(places, order), out, inner)
     return give_back(result.transpose(np.argsort(order)))
 

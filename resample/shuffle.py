@@ -9,6 +9,7 @@ import numpy as np
 
 from resample.arguments import integer
 from resample.arrays import Array, memory_order
+from resample.blocks import new_array
 from resample.devices import DeviceArray, borrowed, rearranged
 from resample.kernels import entry
 from resample.kernels.cpu import staging_bytes
@@ -121,7 +122,7 @@ def _check(array: Array) -> None:
 
 def _empty(shape: tuple[int, ...], dtype: np.dtype[Any], order: tuple[int, ...]) -> Array:
     """Return a new array whose axes lie in memory in the order `order`."""
-    memory: Array = np.empty([shape[axis] for axis in order], dtype)
+    memory: Array = new_array(tuple(shape[axis] for axis in order), dtype)
     if order == (0, 1, 2, 3):
         return memory
     return np.asarray(memory.transpose(np.argsort(order)))

@@ -1,0 +1,85 @@
+"""The memory of large results: what one that is gone had, the next one gets.
+
+What is smaller the C library keeps for whoever comes next; what is large it gives back to the system as soon as it is
+freed, and Linux clears memory before it gives it out again: a program that makes one large result after the other would
+wait for that longer than for the resampling (benchmarks/NOTES.md, "Kept memory"). So a few blocks are kept. The system
+is told that it may take their pages whenever it needs some (MADV_FREE), so nobody goes without memory because of them.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+from typing import Any
+
+import numpy as np
+
+from resample.arrays import Array
+from resample.kernels.sizes import HUGE_PAGE
+from resample.memory import ask_for_huge_pages
+
+# bytes from which on a result has a block: what glibc's malloc never keeps (DEFAULT_MMAP_THRESHOLD_MAX)
+LARGE = 1 << 25
+
+# bytes of all blocks that are kept
+MOST = 1 << 28
+
+# the one that was freed last is the last
+_kept: list[_Block] = []
+
+
+def new_array(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Return a C-contiguous array whose values are not set, as `np.empty` does, in a block if it is large."""
+    nbytes = math.prod(shape) * dtype.itemsize
+    if nbytes < LARGE or not hasattr(mmap, "MADV_FREE"):
+        return np.empty(shape, dtype)
+    try:
+        return np.asarray(_Owner(_taken(nbytes) or _Block(nbytes), shape, dtype))
+    except OSError:  # no room: what is kept counts too where all that a process has is limited
+        _kept.clear()
+        return np.empty(shape, dtype)
+
+
+class _Block:
+    """Memory of the system's own, in whole huge pages."""
+
+    def __init__(self, nbytes: int) -> None:
+        self.nbytes = -(-nbytes // HUGE_PAGE) * HUGE_PAGE
+        self.memory = mmap.mmap(-1, self.nbytes + HUGE_PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        start = np.frombuffer(self.memory, np.uint8).__array_interface__["data"][0]
+        self.begin = -start % HUGE_PAGE
+        self.address = start + self.begin
+        ask_for_huge_pages(self.address, self.nbytes)
+
+
+class _Owner:
+    """What an array is a view of, and so are all views of that; the block is free when there are none."""
+
+    def __init__(self, block: _Block, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.block = block
+        self.__array_interface__ = {"data": (block.address, False), "shape": shape, "typestr": dtype.str, "version": 3}
+
+    def __del__(self) -> None:
+        _keep(self.block)
+
+
+def _taken(nbytes: int) -> _Block | None:
+    """Return the smallest of the blocks that are kept and large enough, but not twice as large; it is the caller's."""
+    for block in sorted(_kept, key=lambda block: block.nbytes):
+        if nbytes <= block.nbytes < 2 * nbytes:
+            try:
+                _kept.remove(block)
+            except ValueError:  # another thread has it
+                continue
+            return block
+    return None
+
+
+def _keep(block: _Block) -> None:
+    try:
+        block.memory.madvise(mmap.MADV_FREE, block.begin, block.nbytes)
+    except OSError:  # a system that has no such thing: the memory is freed
+        return
+    _kept.append(block)
+    while sum(each.nbytes for each in [*_kept]) > MOST:
+        del _kept[:1]
