@@ -26,22 +26,23 @@ def integer(name: str, value: Any, allowed: str = "an int") -> int:
     raise TypeError(f"{name} must be {allowed}, got {value!r}")
 
 
-def frozen(value: Any) -> Any:
-    """Return a list as a tuple, which can be a key; anything else as it is."""
-    return tuple(value) if isinstance(value, list) else value
+# of what stays the same number, as a tensor may not, though it stands for one
+_NUMBERS = frozenset((type(None), bool, int, float, np.int32, np.int64, np.float32, np.float64))
 
 
-def types(value: Any) -> tuple[type, ...]:
-    """Return the types of one number or of a tuple of them: 2 and 2.0 are equal, and one key, but not both a size.
+def keyed(size: Any, factor: Any) -> tuple[Any, Any, Any]:
+    """Return a size and a factor as keys, and what tells those apart that are equal: 2 and 2.0, but not both a size.
 
     Raises:
-        TypeError: something is no number but may stand for one, as a tensor does, and another one later.
+        TypeError: there is something else than the usual numbers of Python and NumPy, and tuples and lists of them.
     """
-    values = value if isinstance(value, tuple) else (value,)
-    for each in values:
-        if not (each is None or isinstance(each, (int, float, np.generic))):
-            raise TypeError(f"a key must be of numbers, got {each!r}")
-    return tuple(map(type, values))
+    if factor is None and type(size) is tuple and len(size) == 2 and type(size[0]) is int is type(size[1]):
+        return size, None, None  # as most are, and quicker so
+    values = [tuple(value) if isinstance(value, (list, tuple)) else value for value in (size, factor)]
+    types = [tuple(map(type, value)) if type(value) is tuple else (type(value),) for value in values]
+    if not _NUMBERS.issuperset(types[0] + types[1]):
+        raise TypeError(f"keys must be of numbers, got {size!r} and {factor!r}")
+    return values[0], values[1], tuple(types)
 
 
 def per_axis(name: str, value: Any, axes: int) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from resample import devices, linear_light, picture, sizes
 from resample.apply import run
-from resample.arguments import factor, frozen, length, pair, types
+from resample.arguments import factor, keyed, length, pair
 from resample.arrays import Array
 from resample.blocks import new_array
 from resample.devices import DeviceArray
@@ -126,10 +126,8 @@ def resize(
         RuntimeError: there is no such device, or no driver for it.
     """
     if type(image) is np.ndarray and out is None and device is None and not linear and image.flags.c_contiguous:
-        wanted, by = frozen(size), frozen(scale)
         try:
-            asked = (wanted, types(wanted), by, types(by), mode, align_corners, antialias, alpha)
-            steps = _steps(image.shape, image.dtype, *asked)
+            steps = _steps(image.shape, image.dtype, *keyed(size, scale), mode, align_corners, antialias, alpha)
         except (TypeError, ValueError):  # what cannot be a key; what is wrong is told of below, as it was given
             steps = None
         if steps is not None:
@@ -157,14 +155,13 @@ def resize(
     return give_back(result) if out is None else result
 
 
-@lru_cache(maxsize=256, typed=True)
+@lru_cache(maxsize=256)
 def _steps(
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
     size: Any,
-    size_types: tuple[type, ...],
     scale: Any,
-    scale_types: tuple[type, ...],
+    types: Any,
     mode: str,
     align_corners: bool,
     antialias: bool | None,

@@ -11,7 +11,7 @@ import numpy as np
 
 from resample import coordinates, filters, taps
 from resample.apply import apply, planned, run
-from resample.arguments import check_addressable, frozen, integer, types
+from resample.arguments import check_addressable, integer, keyed
 from resample.arrays import Array, is_channels_last, memory_order
 from resample.devices import DeviceArray, borrowed, dense_strides, downloaded, rearranged, uploaded
 from resample.filters import Filter
@@ -168,12 +168,11 @@ def interpolate(
     """
     array, give_back = borrowed("input", input)
     like = _Like(array.shape, array.dtype, isinstance(array, np.ndarray) and array.flags.c_contiguous)
-    size, scale_factor = frozen(size), frozen(scale_factor)
     rest = (mode, align_corners, recompute_scale_factor, antialias)
     try:
-        sizes, factors, steps = _settled(like, size, types(size), scale_factor, types(scale_factor), *rest)
+        sizes, factors, steps = _settled(like, *keyed(size, scale_factor), *rest)
     except TypeError:  # of a wrong type, or of one that cannot be a key
-        sizes, factors, steps = _settled.__wrapped__(like, size, (), scale_factor, (), *rest)
+        sizes, factors, steps = _settled.__wrapped__(like, size, scale_factor, None, *rest)
     if steps is not None:
         return give_back(run(array, steps))
     return give_back(resampled(array, sizes, factors, mode, bool(align_corners), bool(antialias)))
@@ -196,9 +195,8 @@ class _Like(NamedTuple):
 def _settled(
     input: _Like,
     size: Size | None,
-    size_types: tuple[type, ...],
     scale_factor: Factor | None,
-    scale_types: tuple[type, ...],
+    types: Any,
     mode: str,
     align_corners: bool | None,
     recompute_scale_factor: bool | None,

@@ -30,6 +30,8 @@ GRAIN, WAKING_GRAIN = 1 << 15, 1 << 18
 SOON = 1e-4  # seconds after a call: one that follows within them is taken for one of many, for which waking pays
 FEW_HELPERS = 8  # whose processors are chosen: for each a system call of a microsecond when the caller has moved
 TURNS = 4096  # of looking for work before sleeping, which take 40 to 200 microseconds
+OFTEN = 1e-3  # seconds after which it is asked again where the caller is
+MOST_SPARE = 1 << 20  # bytes of the largest memory that is left to the next call
 
 _lock = threading.Lock()
 _team: _Team | None = None
@@ -44,46 +46,72 @@ def in_bands(
     multiples of VECTOR, and no address where that is 0, then `fixed`, as `entry.packed` makes it, then the ends of the
     band, low and high. `cost` is the number of values that the whole call computes. At most 256 threads share a call.
     """
-    threads = max(1, min(board.HELPERS + 1, length, cost // GRAIN))
-    if threads > 1:  # to ask takes as long as a tenth of a small call
-        threads = min(threads, get_num_threads())
-    rest = fixed + packed(0, length)
-    if threads == 1 and not any(scratch):
-        kernel(packed(*places, *scratch) + rest)
-        return
-    size = 8 * (len(places) + len(scratch)) + len(rest)
+    threads = 1
+    if cost >= 2 * GRAIN:  # to ask takes as long as a tenth of a small call
+        threads = max(1, min(board.HELPERS + 1, length, cost // GRAIN, get_num_threads()))
+    own, own_end = len(places), len(places) + len(scratch)
+    size = 8 * own_end + len(fixed) + 16
     # memory of two threads shares no line of a cache
     block = whole_vectors(size)
     pitch = block + sum(scratch)
-    memory = np.empty(threads * pitch + VECTOR, np.uint8)
-    begin = entry.address(memory)
-    first = whole_vectors(begin)
-    for place in range(first, first + threads * pitch, pitch):
-        values, own = list(places), place + block
-        for count in scratch:
-            values.append(own if count else 0)
-            own += count
-        arguments = packed(*values) + rest
-        if threads == 1:
-            kernel(arguments)
-            return
-        memory.data[place - begin : place - begin + size] = arguments
+    memory = _memory(threads * pitch)
     kernel.check(size)
-    soon = _team is not None and time.perf_counter() < _team.ended + SOON
-    woken = threads if soon else max(1, min(threads, cost // WAKING_GRAIN))
-    team = _with_helpers(woken - 1)
-    # whoever looks for work on a processor that others need keeps them from theirs
-    turns = TURNS if threads <= team.stand_apart() else 0
-    shared = packed(team.board, turns, woken, kernel.address, first, size // 8, pitch // 8, threads, length)
-    team.share(shared)
-    team.ended = time.perf_counter()
+    numbers, free = memory.numbers, memory.address + block
+    for k, place in enumerate(places):
+        numbers[k] = place
+    for k, count in enumerate(scratch, own):
+        numbers[k] = free if count else 0
+        free += count
+    memory.bytes[8 * own_end : size - 16] = fixed
+    words = size // 8
+    numbers[words - 2], numbers[words - 1] = 0, length
+    if threads == 1:
+        kernel.call(memory.address)
+    else:
+        now = time.perf_counter()
+        soon = _team is not None and now < _team.ended + SOON
+        woken = threads if soon else max(1, min(threads, cost // WAKING_GRAIN))
+        team = _with_helpers(woken - 1)
+        # whoever looks for work on a processor that others need keeps them from theirs
+        turns = TURNS if threads <= team.stand_apart(now) else 0
+        job = kernel.address, memory.address, words, pitch // 8, own, own_end, threads, length
+        team.share(packed(team.board, turns, woken, *job))
+        team.ended = time.perf_counter()
+    if memory.nbytes <= MOST_SPARE:
+        _spare.append(memory)
+
+
+class _Memory:
+    """Memory of one call, from the beginning of a line of the caches on."""
+
+    def __init__(self, nbytes: int) -> None:
+        self.nbytes = nbytes
+        memory = np.empty(nbytes + VECTOR, np.uint8)
+        before = -memory.ctypes.data % VECTOR
+        self.address = memory.ctypes.data + before
+        self.bytes = memory.data[before : before + nbytes]
+        """Keeps it."""
+        self.numbers = self.bytes.cast("q")
+
+
+# memory of calls that have ended: the next one finds it in the caches
+_spare: list[_Memory] = []
+
+
+def _memory(nbytes: int) -> _Memory:
+    """Return memory that nobody else uses, of so many bytes at least."""
+    try:
+        memory = _spare.pop()
+    except IndexError:
+        return _Memory(nbytes)
+    return memory if memory.nbytes >= nbytes else _Memory(nbytes)
 
 
 class _Team:
     """A board and the helpers that look at it."""
 
     def __init__(self) -> None:
-        self.share = entry.kernel("bands", "share", ("int64*", *("int64",) * 8))
+        self.share = entry.kernel("bands", "share", ("int64*", *("int64",) * 10))
         self.serve = entry.kernel("bands", "serve", ("int64*", "int64"))
         memory = np.zeros(board.SIZE + board.LINE, np.int64)
         self.words = memory[-entry.address(memory) // 8 % board.LINE :]
@@ -94,13 +122,18 @@ class _Team:
         self.ended = 0.0
         self.threads: list[int] = []
         self.caller: tuple[int | None, set[int]] | None = None
+        self.looked, self.usable = 0.0, 1
 
-    def stand_apart(self) -> int:
+    def stand_apart(self, now: float) -> int:
         """Keep helpers off the processor that the caller is on, and return how many processors it may use.
 
         Linux wakes a thread where it slept, or beside who wakes it, and moves it to an idle processor only milliseconds
-        later. Where there are many processors it finds an idle one, and to ask for that would take as long.
+        later. Where there are many processors it finds an idle one, and to ask for that would take as long. `now` is
+        the time: what was true a moment ago is taken to be so.
         """
+        if self.caller and now < self.looked + OFTEN:
+            return self.usable
+        self.looked = now
         if not _getcpu:
             return usable_cpus()
         # where they have become many, each may be anywhere again; of callers, one may be allowed less than another
@@ -111,7 +144,8 @@ class _Team:
                 for thread in self.threads:
                     with contextlib.suppress(OSError):  # of a process that may not
                         os.sched_setaffinity(thread, others)
-        return len(allowed)
+        self.usable = len(allowed)
+        return self.usable
 
     def start(self, count: int) -> None:
         """Start helpers until there are `count`."""

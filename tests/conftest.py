@@ -6,13 +6,14 @@ import contextlib
 import ctypes
 import mmap
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from guards import Guarded
 
-from resample import apply, threads
+from resample import apply, team, threads
 from resample.kernels import entry
 
 
@@ -29,30 +30,38 @@ def guarded(monkeypatch: pytest.MonkeyPatch) -> Guarded:
     placed: list[tuple[np.ndarray, np.ndarray]] = []
     compiled_kernel = entry.kernel
 
+    def between(nbytes: int, at_end: bool) -> tuple[int, np.ndarray]:
+        length = -(-max(nbytes, 1) // page) * page
+        memory = mmap.mmap(-1, length + 2 * page)
+        start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+        offset = page + (length - nbytes if at_end else 0)
+        for guard in (start, start + page + length):
+            assert libc.mprotect(ctypes.c_void_p(guard), page, 0) == 0
+        return start + offset, np.frombuffer(memory, np.uint8, nbytes, offset)
+
     def address(array: np.ndarray, at_end: bool) -> int:
         extent = 1 + sum((n - 1) * step for n, step in zip(array.shape, array.strides, strict=True)) // array.itemsize
         flat = np.lib.stride_tricks.as_strided(array, (extent if array.size else 0,), (array.itemsize,))
-        length = -(-max(flat.nbytes, 1) // page) * page
-        memory = mmap.mmap(-1, length + 2 * page)
-        start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-        offset = page + (length - flat.nbytes if at_end else 0)
-        copy = np.frombuffer(memory, array.dtype, flat.size, offset)
+        place, memory = between(flat.nbytes, at_end)
+        copy = memory.view(array.dtype)
         copy[:] = flat
-        for guard in (start, start + page + length):
-            assert libc.mprotect(ctypes.c_void_p(guard), page, 0) == 0
         placed.append((flat, copy))
-        return start + offset
+        return place
 
-    def kernel(module: str, name: str, types: tuple[str, ...]) -> Callable[..., None]:
+    def memory(nbytes: int, at_end: bool) -> SimpleNamespace:
+        place, found = between(nbytes, at_end)
+        return SimpleNamespace(address=place, bytes=found.data, numbers=found.data.cast("q"), nbytes=1 << 60)
+
+    def kernel(module: str, name: str, types: tuple[str, ...]) -> SimpleNamespace:
         compiled = compiled_kernel(module, name, types)
 
-        def run(arguments: bytes) -> None:
-            compiled(arguments)
+        def call(place: int) -> None:
+            compiled.call(place)
             for flat, copy in placed:
                 if flat.flags.writeable:
                     flat[:] = copy
 
-        return run
+        return SimpleNamespace(check=compiled.check, call=call)
 
     @contextlib.contextmanager
     def context(at_end: bool) -> Iterator[None]:
@@ -60,6 +69,7 @@ def guarded(monkeypatch: pytest.MonkeyPatch) -> Guarded:
             patch.setattr(entry, "address", lambda array: address(array, at_end))
             patch.setattr(entry, "kernel", kernel)
             patch.setattr(apply, "address", lambda array: address(array, at_end))
+            patch.setattr(team, "_memory", lambda nbytes: memory(nbytes, at_end))
             patch.setattr(threads, "_count", 1)
             apply.planned.cache_clear()  # plans hold addresses
             yield

@@ -99,8 +99,8 @@ class Recording:
     def check(self, size: int) -> None:
         assert size == 16
 
-    def __call__(self, arguments: bytes) -> None:
-        self.work(*struct.unpack("=2q", arguments))
+    def call(self, place: int) -> None:
+        self.work(*struct.unpack("=2q", ctypes.string_at(place, 16)))
 
 
 def run(work: Callable[[int, int], None], length: int = 100, cost: int = 1 << 60) -> None:

@@ -29,6 +29,8 @@ from resample.kernels.board import (
     NEXT_THREAD,
     OFFERED,
     OFFERS,
+    OWN,
+    OWN_END,
     PITCH,
     PLACE,
     SHARE,
@@ -42,12 +44,13 @@ from resample.kernels.board import (
 from resample.kernels.simd import add, after, call, change, numbers, pause, seen, show
 
 
-def share(board, turns, woken, function, arguments, words, pitch, threads, length):
+def share(board, turns, woken, function, arguments, words, pitch, own, own_end, threads, length):
     """Call `function` on bands of `range(length)` in up to `threads` threads, and return when all have ended.
 
     Whoever waits looks for `turns` turns before it sleeps. Helpers that sleep are woken if it takes them to be `woken`
     threads, the caller among them; more than these share the call only if they look already. At `arguments` are those
-    of each thread, `words` int64 of which the last two are to be low and high, `pitch` apart.
+    of the caller, `words` int64 of which the last two are to be low and high; those of another thread are to be
+    `pitch` int64 behind. As far behind is what that has at the addresses `own` to `own_end`, which are 0 for none.
     """
     looking = _looking(board, threads - 1, False)
     threads = max(woken, 1 + looking)
@@ -57,13 +60,13 @@ def share(board, turns, woken, function, arguments, words, pitch, threads, lengt
         job = after(job, JOB)
         k += 1
     if k == JOBS:
-        own = numbers(arguments)
-        own[words - 2], own[words - 1] = 0, length
+        alone = numbers(arguments)
+        alone[words - 2], alone[words - 1] = 0, length
         call(function, arguments, 0)
         return
     job[FUNCTION], job[ARGUMENTS], job[WORDS], job[PITCH] = function, arguments, words, pitch
     job[THREADS], job[BANDS], job[LENGTH] = threads, min(length, threads * SHARE), length
-    job[NEXT_BAND], job[NEXT_THREAD] = 0, 1
+    job[OWN], job[OWN_END], job[NEXT_BAND], job[NEXT_THREAD] = own, own_end, 0, 1
     show(board, TURNS, turns)
     show(job, OFFERED, 1)
     add(board, OFFERS, 1)
@@ -121,8 +124,16 @@ def _take_bands(job, thread):
     if thread >= job[THREADS]:
         return
     bands, length, words = job[BANDS], job[LENGTH], job[WORDS]
-    own = job[ARGUMENTS] + 8 * thread * job[PITCH]
+    behind = 8 * thread * job[PITCH]
+    own = job[ARGUMENTS] + behind
     arguments = numbers(own)
+    if thread > 0:
+        callers = numbers(job[ARGUMENTS])
+        for k in range(words - 2):
+            arguments[k] = callers[k]
+        for k in range(job[OWN], job[OWN_END]):
+            if arguments[k] != 0:
+                arguments[k] += behind
     band = add(job, NEXT_BAND, 1)
     while band < bands:
         arguments[words - 2], arguments[words - 1] = length * band // bands, length * (band + 1) // bands

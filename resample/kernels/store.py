@@ -38,13 +38,14 @@ class Kernel:
     def __init__(self, code: link.Linked, arguments: tuple[str, ...]) -> None:
         self.address, self._owner = code
         """Of a C function that takes a pointer to its arguments as int64."""
-        self._function = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_char_p)(self.address)
+        self.call = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(self.address)
+        """Call it with arguments at an address, whose size was checked."""
         self._size = 8 * len(arguments)
 
     def __call__(self, arguments: bytes) -> None:
         """Call it with `entry.packed` arguments."""
         self.check(len(arguments))
-        self._function(arguments)
+        self.call(arguments)
 
     def check(self, size: int) -> None:
         """Refuse arguments of another number of bytes than it reads."""
