@@ -51,8 +51,8 @@ def in_bands(
         threads = max(1, min(board.HELPERS + 1, length, cost // GRAIN, get_num_threads()))
     own, own_end = len(places), len(places) + len(scratch)
     size = 8 * own_end + len(fixed) + 16
-    # memory of two threads shares no line of a cache
-    block = whole_vectors(size)
+    # memory of two threads shares no line of a cache; behind the arguments `share` counts bands
+    block = whole_vectors(size + 8)
     pitch = block + sum(scratch)
     memory = _memory(threads * pitch)
     kernel.check(size)

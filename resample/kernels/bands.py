@@ -1,7 +1,7 @@
 """How threads share a call, without Python between two bands: source text that Numba compiles, as `loops`.
 
-A caller puts what there is to do, a job, on a board that all threads see, and takes bands of it, one after the other,
-as do the helpers that find it there, until none is left. None of that needs the interpreter: no thread waits for the
+A caller puts what there is to do, a job, on a board that all threads see, and takes its own bands of it, then those
+that others have not begun, as do the helpers that find it there, until none is left. None of that needs the interpreter: no thread waits for the
 GIL, and no signal is handled between two steps. Whoever waits looks at the board for some turns and then sleeps in a
 lock of Python's, which needs no GIL either.
 """
@@ -14,7 +14,6 @@ from resample.kernels.board import (
     ARGUMENTS,
     ASLEEP,
     AWAKE,
-    BANDS,
     BUSY,
     COUNT,
     FIRST_HELPER,
@@ -25,7 +24,6 @@ from resample.kernels.board import (
     LENGTH,
     LINE,
     LOCK,
-    NEXT_BAND,
     NEXT_THREAD,
     OFFERED,
     OFFERS,
@@ -49,8 +47,9 @@ def share(board, turns, woken, function, arguments, words, pitch, own, own_end, 
 
     Whoever waits looks for `turns` turns before it sleeps. Helpers that sleep are woken if it takes them to be `woken`
     threads, the caller among them; more than these share the call only if they look already. At `arguments` are those
-    of the caller, `words` int64 of which the last two are to be low and high; those of another thread are to be
-    `pitch` int64 behind. As far behind is what that has at the addresses `own` to `own_end`, which are 0 for none.
+    of the caller, `words` int64 of which the last two are to be low and high, and room for another; those of another
+    thread are to be `pitch` int64 behind. As far behind is what that has at the addresses `own` to `own_end`, which
+    are 0 for none.
     """
     looking = _looking(board, threads - 1, False)
     threads = max(woken, 1 + looking)
@@ -65,8 +64,9 @@ def share(board, turns, woken, function, arguments, words, pitch, own, own_end, 
         call(function, arguments, 0)
         return
     job[FUNCTION], job[ARGUMENTS], job[WORDS], job[PITCH] = function, arguments, words, pitch
-    job[THREADS], job[BANDS], job[LENGTH] = threads, min(length, threads * SHARE), length
-    job[OWN], job[OWN_END], job[NEXT_BAND], job[NEXT_THREAD] = own, own_end, 0, 1
+    job[THREADS], job[LENGTH], job[OWN], job[OWN_END], job[NEXT_THREAD] = threads, length, own, own_end, 1
+    for k in range(threads):
+        numbers(arguments + 8 * k * pitch)[words] = 0  # how many bands of this thread have been taken
     show(board, TURNS, turns)
     show(job, OFFERED, 1)
     add(board, OFFERS, 1)
@@ -121,9 +121,13 @@ def _help(board, job):
 
 @register_jitable
 def _take_bands(job, thread):
-    if thread >= job[THREADS]:
+    """Do the bands of one thread, then those that others have not begun.
+
+    In calls that follow each other a thread has the same part of the work, which its own caches still hold.
+    """
+    threads, length, words = job[THREADS], job[LENGTH], job[WORDS]
+    if thread >= threads:
         return
-    bands, length, words = job[BANDS], job[LENGTH], job[WORDS]
     behind = 8 * thread * job[PITCH]
     own = job[ARGUMENTS] + behind
     arguments = numbers(own)
@@ -134,11 +138,16 @@ def _take_bands(job, thread):
         for k in range(job[OWN], job[OWN_END]):
             if arguments[k] != 0:
                 arguments[k] += behind
-    band = add(job, NEXT_BAND, 1)
-    while band < bands:
-        arguments[words - 2], arguments[words - 1] = length * band // bands, length * (band + 1) // bands
-        call(job[FUNCTION], own, 0)
-        band = add(job, NEXT_BAND, 1)
+    bands = min(length, threads * SHARE)
+    for k in range(threads):
+        owner = (thread + k) % threads
+        first, end = bands * owner // threads, bands * (owner + 1) // threads
+        taken = numbers(job[ARGUMENTS] + 8 * owner * job[PITCH])
+        band = first + add(taken, words, 1)
+        while band < end:
+            arguments[words - 2], arguments[words - 1] = length * band // bands, length * (band + 1) // bands
+            call(job[FUNCTION], own, 0)
+            band = first + add(taken, words, 1)
 
 
 @register_jitable

@@ -20,10 +20,10 @@ STATE, PLACE = range(2)
 AWAKE, ASLEEP, BUSY = range(3)
 
 # of a job: whether it has a caller, whether helpers may come, and what there is to do; in lines of their own, because
-# they change more often, the number of the next band and of the next thread, and how many helpers look at it
+# they change more often, the number of the next thread, and how many helpers look at it
 TAKEN, OFFERED, FUNCTION, ARGUMENTS, WORDS, PITCH = range(2, 8)
-THREADS, BANDS, LENGTH, OWN, OWN_END = range(LINE, LINE + 5)
-NEXT_BAND, NEXT_THREAD, INSIDE = 2 * LINE, 2 * LINE + 1, 3 * LINE
+THREADS, LENGTH, OWN, OWN_END = range(LINE, LINE + 4)
+NEXT_THREAD, INSIDE = 2 * LINE, 3 * LINE
 JOB = 4 * LINE
 
 FIRST_HELPER = LINE + JOBS * JOB
