@@ -12,7 +12,7 @@ from resample.arrays import Array, memory_order
 from resample.blocks import new_array
 from resample.devices import DeviceArray, borrowed, rearranged
 from resample.kernels import entry
-from resample.kernels.cpu import staging_bytes
+from resample.kernels.cpu import goes_past, staging_bytes
 from resample.kernels.sizes import VECTOR
 from resample.team import in_bands
 
@@ -160,4 +160,5 @@ def _rearrange(dst: Array, src: Array, order: tuple[int, ...]) -> None:
     rows = math.prod(src.shape[:4])
     # strides[-3] are the bytes of a row
     is_staged = dst.shape[-1] <= _MOST_STAGED and dst.strides[-3] >= VECTOR and dst.flags.c_contiguous
+    is_staged = is_staged and goes_past(src.nbytes, dst.nbytes)
     in_bands(kernel, places, b"", rows, src.size, (staging_bytes(dst) if is_staged else 0,))

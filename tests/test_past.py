@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,8 @@ def always(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     for module in (apply, shuffle):
         monkeypatch.setattr(module, "staging_bytes", lambda result: STAGING)
         monkeypatch.setattr(module, "in_bands", counted)
-    monkeypatch.setattr(cpu, "PAST", 0)
+    for module in (cpu, shuffle):
+        monkeypatch.setattr(module, "goes_past", lambda read, written: True)
     plans = apply.planned, image._passes, image._steps
     for kept in plans:
         kept.cache_clear()
@@ -139,15 +141,40 @@ def test_places_in_a_line(offset: int, always: list[int]) -> None:
     assert len(always) == 2
 
 
-def test_which_results() -> None:
-    """Those of at least `PAST` bytes whose memory is there, so that the system does not clear it just before."""
-    large = new_memory(4 * cpu.PAST)
+def test_which_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large ones of calls that the last level does not hold, by its size or by what others leave of it."""
+    for level, bound in ((1 << 20, 1 << 24), (1 << 25, 3 << 23), (1 << 29, 1 << 26)):
+        monkeypatch.setattr(cpu, "last_level", lambda level=level: level)
+        assert cpu.goes_past(bound - cpu.PAST, cpu.PAST)
+        assert not cpu.goes_past(1 << 30, cpu.PAST - 1)
+        assert cpu.goes_past(bound - cpu.PAST - 1, cpu.PAST) == (bound == cpu.PAST)
+    monkeypatch.setattr(link, "IS_HERE", False)
+    assert not cpu.goes_past(1 << 30, 1 << 30)
+
+
+def test_which_memory() -> None:
+    """What is there, so that the system does not clear it just before."""
+    large = new_memory(1 << 22)
     assert cpu.staging_bytes(large) == 0
-    large[:-1] = 1
-    assert cpu.staging_bytes(large[: cpu.PAST]) == STAGING
-    assert cpu.staging_bytes(large[: cpu.PAST - 1]) == 0
-    unaligned = np.ones(cpu.PAST + 8, np.uint8)[1:-7].view(np.float64)
-    assert cpu.staging_bytes(unaligned) == 0
+    large[:-5000] = 1
+    assert cpu.staging_bytes(large[:-5000]) == STAGING
+    assert cpu.staging_bytes(large) == 0
+    large[:] = 1
+    assert cpu.staging_bytes(large) == STAGING
+    assert cpu.staging_bytes(large[1:-7].view(np.float64)) == 0
+
+
+def test_last_level(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert memory.last_level() >= 1 << 20
+    size = tmp_path / "size"
+    monkeypatch.setattr(memory, "LAST_LEVEL", str(size))
+    memory.last_level.cache_clear()
+    assert memory.last_level() == 1 << 25
+    for text, expected in (("49152K\n", 48 << 20), ("", 1 << 25), ("about\n", 1 << 25)):
+        size.write_text(text)
+        memory.last_level.cache_clear()
+        assert memory.last_level() == expected
+    memory.last_level.cache_clear()
 
 
 def test_memory_is_new_until_it_is_written_to() -> None:
@@ -171,6 +198,9 @@ def test_a_large_result_again(monkeypatch: pytest.MonkeyPatch) -> None:
         return seen[-1]
 
     monkeypatch.setattr(apply, "staging_bytes", by_way)
+    monkeypatch.setattr(cpu, "last_level", lambda: 0)
+    for kept in (apply.planned, image._passes, image._steps):
+        kept.cache_clear()
     array = np.random.default_rng(0).integers(0, 256, (1201, 1801, 3), np.uint8)
     for mode in ("nearest", "bilinear"):
         seen.clear()

@@ -1,9 +1,9 @@
 """How threads share a call, without Python between two bands: source text that Numba compiles, as `loops`.
 
 A caller puts what there is to do, a job, on a board that all threads see, and takes its own bands of it, then those
-that others have not begun, as do the helpers that find it there, until none is left. None of that needs the interpreter: no thread waits for the
-GIL, and no signal is handled between two steps. Whoever waits looks at the board for some turns and then sleeps in a
-lock of Python's, which needs no GIL either.
+that others have not begun, as do the helpers that find it there, until none is left. None of that needs the
+interpreter: no thread waits for the GIL, and no signal is handled between two steps. Whoever waits looks at the board
+for some turns and then sleeps in a lock of Python's, which needs no GIL either.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from resample.arrays import Array
 from resample.kernels import entry, link, tables
 from resample.kernels.entry import packed
 from resample.kernels.sizes import BLOCK, SHORT_INNER, STAGING, VECTOR, whole_vectors
-from resample.memory import is_new
+from resample.memory import is_new, last_level
 from resample.taps import Taps, averaging
 
 if TYPE_CHECKING:
@@ -27,8 +27,9 @@ DType = np.dtype[Any]
 # line does that a copy must fetch from far away
 VECTOR_COST, LINE_COST = 3, 4
 
-# bytes from which on a result is written past the caches: half of the last level that many processors have
-PAST = 1 << 24
+# bytes of the least result that is written past the caches; and, of what a call reads and writes, how many stay in
+# them however large they are, as other programs use the last level too
+PAST, CACHED = 1 << 24, 1 << 26
 
 # long rows, if so few, are done before the tables of a fast kernel would be made
 FEW_ROWS = 8
@@ -76,14 +77,20 @@ class Pass(NamedTuple):
     """Whether the last of `scratch`, which is 0, may be what `staging_bytes` returns."""
 
 
-def staging_bytes(result: Array) -> int:
-    """Return the bytes of the buffer that a result is made in where it is written past the caches, else 0.
+def goes_past(read: int, written: int) -> bool:
+    """Return whether a call that reads and writes so many bytes may write past the caches.
 
-    That is faster for a result too large to stay in the caches, unless its memory is new: the system clears that just
-    before it is written to, in the caches. Done where it was measured, on Linux on x86-64.
+    That is faster for what would not stay there until somebody reads it. Done where it was measured, on Linux on
+    x86-64.
     """
-    if result.nbytes < PAST or not link.IS_HERE:
-        return 0
+    return link.IS_HERE and written >= PAST and read + written >= min(last_level() * 3 // 4, CACHED)
+
+
+def staging_bytes(result: Array) -> int:
+    """Return the bytes of the buffer that a result is made in, if it `goes_past` the caches, or 0 if it must not.
+
+    New memory the system clears just before it is written to, in the caches.
+    """
     address = result.__array_interface__["data"][0]
     return 0 if address % result.itemsize or is_new(address, result.nbytes) else STAGING
 
@@ -182,14 +189,9 @@ def _sums(
     if across is not None:
         vectors += rows.planes * rows.n_in * width.base[..., 0].size * (width.taps if dtype == np.float32 else 1)
     owners = across, along, weighted
-    return Pass(
-        rows.shape, call, fixed, length, vectors * VECTOR_COST, owners, scratch, _is_large(rows.shape, dtype.itemsize)
-    )
-
-
-def _is_large(shape: Shape, size: int) -> bool:
-    """Return whether a result of this shape, of values of so many bytes, may be written past the caches."""
-    return math.prod(shape) * size >= PAST
+    read, written = (rows.planes * row * dtype.itemsize for row in (rows.n_in * rows.row_in, rows.n_out * rows.row_out))
+    cost, past = vectors * VECTOR_COST, goes_past(read, written)
+    return Pass(rows.shape, call, fixed, length, cost, owners, scratch, past)
 
 
 def _halved(rows: _Rows, across: tuple[tables.Width, Array, int], along: tuple[Taps, Array]) -> Pass | None:
@@ -256,7 +258,7 @@ def copy_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass:
     length = math.prod(shape[:first]) * len(start)
     lines = row_out // VECTOR + min(len(place), row_in // VECTOR)
     after, owners, scratch = _after(shape, axes), (choice, start, place), (0,) if choice else ()
-    takes_staging = choice is not None and _is_large(after, dtype.itemsize)
+    takes_staging = choice is not None and goes_past(math.prod(shape) * dtype.itemsize, length * row_out)
     return Pass(after, call, packed(*fixed), length, length * lines * LINE_COST, owners, scratch, takes_staging)
 
 
