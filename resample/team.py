@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from resample.kernels.store import Kernel
 
 # values a thread, below which it costs more to share them with one that looks for work, or with one that sleeps
-GRAIN, WAKING_GRAIN = 1 << 15, 1 << 18
+GRAIN, WAKING_GRAIN = 1 << 15, 1 << 16
 SOON = 1e-4  # seconds after a call: one that follows within them is taken for one of many, for which waking pays
 FEW_HELPERS = 8  # whose processors are chosen: for each a system call of a microsecond when the caller has moved
 TURNS = 4096  # of looking for work before sleeping, which take 40 to 200 microseconds

@@ -169,11 +169,14 @@ def _sums(
     widths = (*_PLACES * 2, "uint8*", f"{weight}*", *_PLACES, *_NUMBER * 7)
     heights = (*_PLACES * 2, pair, *_PLACES, *_NUMBER * 2)
     value = f"{dtype.name}*"
-    types = (*(value,) * 3, *_PLACES, value, *widths, *heights, *_NUMBER * 8)
+    types = (*(value,) * 3, *_PLACES, value, *widths, *heights, *_NUMBER * 9)
     call = entry.kernel("rows", kernel.format(window()), types)
-    of_width, of_height, weighted, depth = [0] * len(widths), [0] * len(heights), None, 2
+    of_width, of_height, weighted, depth, direct = [0] * len(widths), [0] * len(heights), None, 2, 0
     if across is not None:
         width, edges, precision = across
+        if along is None and dtype == np.float32:
+            # the last block of a row goes by way of the ring
+            direct = max(0, int(np.searchsorted(width.at, rows.row_out - BLOCK, "right")) - 1)
         of_width = [*map(entry.address, (width.at, width.base, width.source, width.weight, edges))]
         of_width += [*width.base.shape[:2], width.taps, width.outputs, *width.alike, precision]
     if along is not None:
@@ -182,7 +185,7 @@ def _sums(
         of_height = [*map(entry.address, (taps.start, taps.length, weighted, edges)), weighted.shape[1], taps.precision]
         depth = taps.n_taps + 1
     pitch = -(-rows.row_out // BLOCK) * BLOCK + BLOCK
-    fixed = packed(*of_width, *of_height, *rows[2:], pitch, depth)
+    fixed = packed(*of_width, *of_height, *rows[2:], pitch, depth, direct)
     scratch = (depth * pitch * dtype.itemsize if across else 0, whole_vectors(8 * depth), 0)
     length = rows.planes * rows.n_out
     vectors = length * (rows.row_out * dtype.itemsize // VECTOR) * (taps.n_taps if along else 1)

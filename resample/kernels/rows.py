@@ -73,23 +73,25 @@ def _copy_row(dst, to, src, source, length):
         store(dst, to + i, load(src, source + i, BLOCK))
 
 
-def _contract(along_width, along_height):
+def _contract(along_width, along_height, of_floats=False):
     """Return the kernel that resamples rows by these two."""
 
     def contract(
         dst, src, ring, place, staging,
         at, base, index, weight, ends, groups, units, taps, outputs, alike_from, alike_to, precision,
         start, length, weights, edges, n_weights, height_precision,
-        n_in, n_out, row_in, row_out, pitch, depth, low, high,
+        n_in, n_out, row_in, row_out, pitch, depth, direct, low, high,
     ):  # fmt: skip
         """Resample the output rows `low:high` of all planes; `n_out` rows are a plane.
 
-        No groups: rows keep their width, and are read where they are. No weights: rows keep their height. `ring` holds
+        No groups: rows keep their width, and are read where they are. No weights: rows keep their height, and the first
+        `direct` groups of floats may go straight to the result, as they write nothing beyond the row. `ring` holds
         `depth` rows of `pitch` values, BLOCK more than a row has because groups may write beyond its end; `place` holds
         as many numbers; where there is a buffer `staging`, the result is made there and written past the caches. All
         are this band's own.
         """
         past = place_of(staging, 0) != 0
+        direct = 0 if past else direct
         # counted along, as a division takes as long as a hundred values of a row
         o, source, size = low % n_out, low // n_out * n_in * row_in, depth * pitch
         done = to = 0
@@ -100,9 +102,17 @@ def _contract(along_width, along_height):
                 if (q - low) % 2 == 0:
                     # two rows share the tables; a last single one is done twice
                     next = source + (o + 1) * row_in if q + 1 < high else source + o * row_in
+                    if of_floats and direct > 0:
+                        along_width(
+                            dst, q * row_out, min(q + 1, high - 1) * row_out, src,
+                            source + o * row_in, next, 2 * row_in, at, base, index, weight, ends,
+                            direct, units, taps, outputs, alike_from, alike_to, precision,
+                        )  # fmt: skip
+                    u = direct * units
                     along_width(
                         ring, 0, pitch, src, source + o * row_in, next, 2 * row_in,
-                        at, base, index, weight, ends, groups, units, taps, outputs, alike_from, alike_to, precision,
+                        after(at, direct), after(base, u), after(index, u * taps * 16), after(weight, u * taps * 16),
+                        ends, groups - direct, units, taps, outputs, alike_from, alike_to, precision,
                     )  # fmt: skip
             else:
                 first = start[o]
@@ -142,7 +152,7 @@ def _contract(along_width, along_height):
                             row = 0
                 if groups == 0:
                     rows = src
-            column = 0
+            column = at[direct] if direct > 0 else 0
             while column < row_out:
                 end, to_piece = row_out, q * row_out + column
                 out, at_out = dst, to_piece
@@ -702,7 +712,7 @@ def _floats_along_height(dst, to, rows, place, o, taps, weights, weight, edges, 
         _any_rows(dst, to, rows, place, weights, weight, taps, length)
 
 
-contract_floats = _contract(_floats_along_width, _floats_along_height)
+contract_floats = _contract(_floats_along_width, _floats_along_height, True)
 
 
 def _select(window):
