@@ -235,6 +235,39 @@ def test_groups_that_are_alike(
     assert taken == {f"{kernel}_{shuffle}"}
 
 
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_rows_that_keep_their_height(
+    mode: str, channels: int, monkeypatch: pytest.MonkeyPatch, taken: set[str], guarded: Guarded
+) -> None:
+    """Of float32 they go straight to the result, but for the last block: a band writes its own rows and no other."""
+    if not cpu.fast_sums(np.dtype(np.float32)):
+        pytest.skip("this processor has no such kernel")
+    rng = np.random.default_rng(14)
+    for n_in, n_out in [(64, 64 + channels), (70, 129), (300, 80), (300, 131), (40, 2000), (1000, 999)]:
+        src = rng.random((2, 5, n_in, channels), np.float32)
+        tables = tables_of(mode, False, "float32", (5, n_in), (5, n_out))
+        tables = {axis: taps for axis, taps in tables.items() if taps.n_in != 5}
+        with monkeypatch.context() as patch:
+            patch.setattr(cpu, "window", lambda: 0)
+            planned.cache_clear()
+            expected = apply(src, tables)
+        for at_end in (True, False):
+            with guarded(at_end):
+                np.testing.assert_array_equal(apply(src, tables), expected)
+        (step,) = planned(src.shape, src.dtype, tuple(tables.items()))
+        scratch = [np.empty(size + 64, np.uint8) for size in step.scratch]
+        own = [entry.address(memory) if size else 0 for memory, size in zip(scratch, step.scratch, strict=True)]
+        for low, high in [(0, 1), (0, 10), (1, 4), (3, 8), (9, 10)]:
+            dst = np.full(step.shape, 7, np.float32)
+            step.kernel(packed(entry.address(dst), entry.address(src), *own) + step.fixed + packed(low, high))
+            rows, right = dst.reshape(10, -1), expected.reshape(10, -1)
+            np.testing.assert_array_equal(rows[low:high], right[low:high])
+            assert (rows[:low] == 7).all()
+            assert (rows[high:] == 7).all()
+    assert "contract_floats" in taken
+
+
 @pytest.mark.parametrize(
     ("kernel", "channels", "mode"),
     [
