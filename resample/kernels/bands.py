@@ -39,7 +39,7 @@ from resample.kernels.board import (
     UNLOCK,
     WORDS,
 )
-from resample.kernels.simd import add, after, call, change, numbers, pause, seen, show
+from resample.kernels.simd import add, after, call, change, hidden, numbers, pause, seen, show
 
 
 def share(board, turns, woken, function, arguments, words, pitch, own, own_end, threads, length):
@@ -65,8 +65,10 @@ def share(board, turns, woken, function, arguments, words, pitch, own, own_end, 
         return
     job[FUNCTION], job[ARGUMENTS], job[WORDS], job[PITCH] = function, arguments, words, pitch
     job[THREADS], job[LENGTH], job[OWN], job[OWN_END], job[NEXT_THREAD] = threads, length, own, own_end, 1
-    for k in range(threads):
+    k = 0
+    while k < threads:
         numbers(arguments + 8 * k * pitch)[words] = 0  # how many bands of this thread have been taken
+        k = hidden(k + 1)
     show(board, TURNS, turns)
     show(job, OFFERED, 1)
     add(board, OFFERS, 1)
@@ -131,23 +133,25 @@ def _take_bands(job, thread):
     behind = 8 * thread * job[PITCH]
     own = job[ARGUMENTS] + behind
     arguments = numbers(own)
-    if thread > 0:
-        callers = numbers(job[ARGUMENTS])
-        for k in range(words - 2):
-            arguments[k] = callers[k]
-        for k in range(job[OWN], job[OWN_END]):
-            if arguments[k] != 0:
-                arguments[k] += behind
-    bands = min(length, threads * SHARE)
-    for k in range(threads):
-        owner = (thread + k) % threads
-        first, end = bands * owner // threads, bands * (owner + 1) // threads
+    callers = numbers(job[ARGUMENTS])
+    k = 0 if thread > 0 else words
+    while k < words - 2:
+        is_own = job[OWN] <= k < job[OWN_END] and callers[k] != 0
+        arguments[k] = callers[k] + behind if is_own else callers[k]
+        k = hidden(k + 1)  # or LLVM takes a quarter of a second to unroll this
+    step, bands = 0, threads * SHARE
+    while step < threads:
+        owner = thread + step if thread + step < threads else thread + step - threads
         taken = numbers(job[ARGUMENTS] + 8 * owner * job[PITCH])
-        band = first + add(taken, words, 1)
-        while band < end:
-            arguments[words - 2], arguments[words - 1] = length * band // bands, length * (band + 1) // bands
-            call(job[FUNCTION], own, 0)
-            band = first + add(taken, words, 1)
+        band = add(taken, words, 1)
+        while band < SHARE:
+            low = length * (owner * SHARE + band) // bands
+            high = length * (owner * SHARE + band + 1) // bands
+            if low < high:
+                arguments[words - 2], arguments[words - 1] = low, high
+                call(job[FUNCTION], own, 0)
+            band = add(taken, words, 1)
+        step += 1
 
 
 @register_jitable
