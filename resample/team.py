@@ -68,17 +68,21 @@ def in_bands(
     if threads == 1:
         kernel.call(memory.address)
     else:
-        now = time.perf_counter()
-        soon = _team is not None and now < _team.ended + SOON
-        woken = threads if soon else max(1, min(threads, cost // WAKING_GRAIN))
-        team = _with_helpers(woken - 1)
-        # whoever looks for work on a processor that others need keeps them from theirs
-        turns = TURNS if threads <= team.stand_apart(now) else 0
-        job = kernel.address, memory.address, words, pitch // 8, own, own_end, threads, length
-        team.share(packed(team.board, turns, woken, *job))
-        team.ended = time.perf_counter()
+        _share((kernel.address, memory.address, words, pitch // 8, own, own_end, threads, length), threads, cost)
     if memory.nbytes <= MOST_SPARE:
         _spare.append(memory)
+
+
+def _share(job: Sequence[int], threads: int, cost: int) -> None:
+    """Have `kernels.bands.share` do a job, what it takes from `function` on, with helpers for so many threads."""
+    now = time.perf_counter()
+    soon = _team is not None and now < _team.ended + SOON
+    woken = threads if soon else max(1, min(threads, cost // WAKING_GRAIN))
+    team = _with_helpers(woken - 1)
+    # whoever looks for work on a processor that others need keeps them from theirs
+    turns = TURNS if threads <= team.stand_apart(now) else 0
+    team.share(packed(team.board, turns, woken, *job))
+    team.ended = time.perf_counter()
 
 
 class _Memory:
