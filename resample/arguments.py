@@ -34,14 +34,15 @@ def keyed(size: Any, factor: Any) -> tuple[Any, Any, Any]:
     """Return a size and a factor as keys, and what tells those apart that are equal: 2 and 2.0, but not both a size.
 
     Raises:
-        TypeError: there is something else than the usual numbers of Python and NumPy, and tuples and lists of them.
+        TypeError: there is something else than the most usual numbers of Python and NumPy, and tuples and lists of
+            them: the call is not kept for others like it.
     """
     if factor is None and type(size) is tuple and len(size) == 2 and type(size[0]) is int is type(size[1]):
         return size, None, None  # as most are, and quicker so
     values = [tuple(value) if isinstance(value, (list, tuple)) else value for value in (size, factor)]
     types = [tuple(map(type, value)) if type(value) is tuple else (type(value),) for value in values]
     if not _NUMBERS.issuperset(types[0] + types[1]):
-        raise TypeError(f"keys must be of numbers, got {size!r} and {factor!r}")
+        raise TypeError(f"size and factor are not taken as keys: {size!r}, {factor!r}")
     return values[0], values[1], tuple(types)
 
 

@@ -3,25 +3,28 @@
 What is smaller the C library keeps for whoever comes next; what is large it gives back to the system as soon as it is
 freed, and Linux clears memory before it gives it out again: a program that makes one large result after the other would
 wait for that longer than for the resampling (benchmarks/NOTES.md, "Kept memory"). So a few blocks are kept. The system
-is told that it may take their pages whenever it needs some (MADV_FREE), so nobody goes without memory because of them.
+is told that it may take their pages whenever it needs some (MADV_FREE). Where address space counts, none is kept.
 """
 
 from __future__ import annotations
 
+import _thread
 import math
 import mmap
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from resample.arrays import Array
 from resample.kernels.sizes import HUGE_PAGE
-from resample.memory import ask_for_huge_pages
+from resample.memory import address_space_counts, ask_for_huge_pages
 
 # bytes from which on a result has a block: what glibc's malloc never keeps (DEFAULT_MMAP_THRESHOLD_MAX)
 LARGE = 1 << 25
 
-# bytes of all blocks that are kept
+# bytes of all blocks that are kept; what is larger is not
 MOST = 1 << 28
 
 # the one that was freed last is the last
@@ -31,13 +34,18 @@ _kept: list[_Block] = []
 def new_array(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     """Return a C-contiguous array whose values are not set, as `np.empty` does, in a block if it is large."""
     nbytes = math.prod(shape) * dtype.itemsize
-    if nbytes < LARGE or not hasattr(mmap, "MADV_FREE"):
+    if nbytes < LARGE or dtype.hasobject or not hasattr(mmap, "MADV_FREE"):
         return np.empty(shape, dtype)
-    try:
-        return np.asarray(_Owner(_taken(nbytes) or _Block(nbytes), shape, dtype))
-    except OSError:  # no room: what is kept counts too where all that a process has is limited
+    if address_space_counts():
         _kept.clear()
         return np.empty(shape, dtype)
+    try:
+        owner = _Owner(_taken(nbytes) or _Block(nbytes))
+    except OSError:  # no room
+        _kept.clear()
+        return np.empty(shape, dtype)
+    array: Array = np.ndarray(shape, dtype, np.asarray(owner))
+    return array
 
 
 class _Block:
@@ -55,12 +63,18 @@ class _Block:
 class _Owner:
     """What an array is a view of, and so are all views of that; the block is free when there are none."""
 
-    def __init__(self, block: _Block, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    def __init__(self, block: _Block) -> None:
         self.block = block
-        self.__array_interface__ = {"data": (block.address, False), "shape": shape, "typestr": dtype.str, "version": 3}
+        shape = (block.nbytes,)
+        self.__array_interface__ = {"data": (block.address, False), "shape": shape, "typestr": "|u1", "version": 3}
 
-    def __del__(self) -> None:
-        _keep(self.block)
+    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        if is_finalizing():  # what is needed here may be gone
+            return
+        try:
+            _keep(self.block)
+        except KeyboardInterrupt:  # Python would drop it here: another thread has it raised again, behind this
+            _thread.start_new_thread(_thread.interrupt_main, ())
 
 
 def _taken(nbytes: int) -> _Block | None:
@@ -76,6 +90,8 @@ def _taken(nbytes: int) -> _Block | None:
 
 
 def _keep(block: _Block) -> None:
+    if block.nbytes > MOST:
+        return
     try:
         block.memory.madvise(mmap.MADV_FREE, block.begin, block.nbytes)
     except OSError:  # a system that has no such thing: the memory is freed

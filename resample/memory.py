@@ -7,8 +7,8 @@ import mmap
 from collections.abc import Callable
 from functools import cache
 
-# where Linux tells its size
-LAST_LEVEL = "/sys/devices/system/cpu/cpu0/cache/index3/size"
+# where Linux tells the size of the third level of caches, and how it promises memory
+LAST_LEVEL, OVERCOMMIT = "/sys/devices/system/cpu/cpu0/cache/index3/size", "/proc/sys/vm/overcommit_memory"
 
 
 def ask_for_huge_pages(address: int, nbytes: int) -> None:
@@ -31,9 +31,29 @@ def is_new(address: int, nbytes: int) -> bool:
     return bool(failed) or 0 in bytes(are_there)  # Linux leaves all but the lowest bit 0
 
 
+def address_space_counts() -> bool:
+    """Return whether memory that is kept, though not used, may be what others lack: where address space is limited."""
+    try:
+        import resource
+    except ImportError:
+        return True
+    limits = (resource.getrlimit(which)[0] for which in (resource.RLIMIT_AS, resource.RLIMIT_DATA))
+    return any(limit != resource.RLIM_INFINITY for limit in limits) or _is_promised()
+
+
+@cache
+def _is_promised() -> bool:
+    """Return whether the system gives out no more memory than it has: Linux's strict overcommit."""
+    try:
+        with open(OVERCOMMIT) as mode:
+            return mode.read().strip() == "2"
+    except OSError:
+        return False
+
+
 @cache
 def last_level() -> int:
-    """Return the bytes of the processor's last level of caches: 32 MB where nobody can tell."""
+    """Return the bytes of the third level of caches, which is the last: 32 MB where nobody can tell."""
     try:
         with open(LAST_LEVEL) as size:
             return int(size.read().strip().removesuffix("K")) << 10

@@ -108,7 +108,11 @@ def _memory(nbytes: int) -> _Memory:
         memory = _spare.pop()
     except IndexError:
         return _Memory(nbytes)
-    return memory if memory.nbytes >= nbytes else _Memory(nbytes)
+    if memory.nbytes >= nbytes:
+        return memory
+    if nbytes > MOST_SPARE:
+        _spare.append(memory)
+    return _Memory(nbytes)
 
 
 class _Team:

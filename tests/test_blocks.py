@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import gc
 import mmap
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import resample
-from resample import blocks
+from resample import blocks, memory
 from resample.functional import interpolate, max_pool2d, pixel_shuffle, pixel_unshuffle
 from resample.kernels.sizes import HUGE_PAGE
 
@@ -83,7 +87,7 @@ def test_how_many_are_kept(kept: list[Any], monkeypatch: pytest.MonkeyPatch) -> 
         del held[0]
     assert [block.address for block in kept] == places[2:]
     blocks.new_array((4 * HUGE_PAGE,), BYTES)
-    assert not kept
+    assert [block.address for block in kept] == places[2:]
 
 
 def test_small_results_have_none(kept: list[Any]) -> None:
@@ -110,6 +114,87 @@ def test_no_room(kept: list[Any]) -> None:
     with pytest.raises(MemoryError, match="allocate"):
         blocks.new_array((1 << 60,), BYTES)
     assert not kept
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        np.dtype([("a", "f4"), ("b", "u1", (4,))]),
+        np.dtype("f4", metadata={"unit": "lux"}),
+        np.dtype("M8[s]"),
+        np.dtype("U3"),
+        np.dtype("V5"),
+        np.dtype(bool),
+        np.dtype(complex),
+    ],
+)
+def test_dtypes(dtype: np.dtype[Any]) -> None:
+    pixels = np.zeros((400, 300), dtype)
+    for size in ((40, 30), (1200, 1200)):
+        result = resample.resize(pixels, size, mode="nearest")
+        assert result.dtype == dtype
+        assert result.dtype.metadata == dtype.metadata
+        assert result.shape == size
+    assert not result.flags.owndata
+    assert blocks.new_array((1 << 20,), np.dtype(object)).flags.owndata
+
+
+def test_limits() -> None:
+    """Where address space is limited nothing is kept that others lack then."""
+    code = """
+import resource
+import numpy as np
+from resample import blocks
+def make():
+    return [blocks.new_array((66 << 20,), np.dtype("u1")) for _ in range(3)]
+make()
+assert len(blocks._kept) == 3
+taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (taken + (100 << 20),) * 2)
+make()
+assert not blocks._kept
+np.ones(250 << 20, np.uint8)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_overcommit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    mode = tmp_path / "mode"
+    monkeypatch.setattr(memory, "OVERCOMMIT", str(mode))
+    for text, expected in (("", False), ("0\n", False), ("2\n", True)):
+        if text:
+            mode.write_text(text)
+        memory._is_promised.cache_clear()
+        assert memory._is_promised() == expected
+    assert memory.address_space_counts()
+    memory._is_promised.cache_clear()
+
+
+def test_interruptions_are_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python drops what is raised where an object is deleted."""
+
+    def interrupted(block: Any) -> None:
+        raise KeyboardInterrupt
+
+    def drop_and_wait() -> None:
+        blocks.new_array((HUGE_PAGE,), BYTES)
+        for _ in range(1000):
+            time.sleep(0.01)
+
+    monkeypatch.setattr(blocks, "_keep", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        drop_and_wait()
+
+
+def test_the_end_of_the_interpreter() -> None:
+    """Results that outlive the modules of this library say nothing."""
+    code = """
+import numpy as np
+import resample.blocks
+np.held = resample.blocks.new_array((66 << 20,), np.dtype("u1"))
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    assert not done.stderr
 
 
 def test_the_system_takes_the_pages(kept: list[Any]) -> None:
