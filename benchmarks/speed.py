@@ -3,7 +3,7 @@
     python benchmarks/speed.py            # print the tables
     python benchmarks/speed.py --write    # and put them into README.md and docs/speed.md
 
-Libraries take turns, so that what else the machine does hits all alike; the best of the rounds counts. A cell is a
+Libraries take turns, in another order each time, so that what else the machine does hits all alike; the best counts. A cell is a
 peer's time divided by ours: above 1 we are faster. Equality with torch is checked on the very arrays of the run.
 A star marks a cell that is at the limit: ours takes at most 1.25 times what filling a fresh array of that size does.
 """
@@ -16,6 +16,7 @@ import json
 import math
 import os
 import platform
+import random
 import subprocess
 import sys
 import time
@@ -116,10 +117,14 @@ class Elsewhere:
 
 
 def best_of(calls: dict[str, Any], rounds: int) -> dict[str, float]:
-    """Return the least seconds of each, in turns."""
+    """Return the least seconds of each, in turns.
+
+    Their order changes, as each finds in the caches what the one before has left there.
+    """
     best = dict.fromkeys(calls, math.inf)
-    for _ in range(rounds):
-        for name, call in calls.items():
+    for turn in range(rounds):
+        for name in random.Random(turn).sample([*calls], len(calls)):
+            call = calls[name]
             time.sleep(0.01)  # the idle threads of some libraries look for work for a while, on the others' time
             best[name] = min(best[name], call.seconds() if isinstance(call, Elsewhere) else seconds(call))
     return best
