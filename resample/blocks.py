@@ -34,8 +34,8 @@ _kept: list[_Block] = []
 def new_array(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     """Return a C-contiguous array whose values are not set, as `np.empty` does, in a block if it is large."""
     nbytes = math.prod(shape) * dtype.itemsize
-    if nbytes < LARGE or dtype.hasobject or not hasattr(mmap, "MADV_FREE"):
-        return np.empty(shape, dtype)
+    if nbytes < LARGE or dtype.hasobject or sys.platform != "linux" or not hasattr(mmap, "MADV_FREE"):
+        return np.empty(shape, dtype)  # where nobody has measured
     if address_space_counts():
         _kept.clear()
         return np.empty(shape, dtype)
