@@ -5,8 +5,8 @@
 
 Libraries take turns, in another order each time, so that what else the machine does hits all alike; the best counts. A
 cell is a peer's time divided by ours: above 1 we are faster. Equality with torch is checked on the very arrays of the
-run.
-A star marks a cell that is at the limit: ours takes at most 1.25 times what filling a fresh array of that size does.
+run. A star marks a cell that is at the limit: ours takes at most 1.25 times what filling a fresh array of that size
+does.
 """
 
 from __future__ import annotations

@@ -33,10 +33,8 @@ def is_new(address: int, nbytes: int) -> bool:
 
 def address_space_counts() -> bool:
     """Return whether memory that is kept, though not used, may be what others lack: where address space is limited."""
-    try:
-        import resource
-    except ImportError:
-        return True
+    import resource  # there is none on Windows
+
     limits = (resource.getrlimit(which)[0] for which in (resource.RLIMIT_AS, resource.RLIMIT_DATA))
     return any(limit != resource.RLIM_INFINITY for limit in limits) or _is_promised()
 
@@ -44,21 +42,25 @@ def address_space_counts() -> bool:
 @cache
 def _is_promised() -> bool:
     """Return whether the system gives out no more memory than it has: Linux's strict overcommit."""
-    try:
-        with open(OVERCOMMIT) as mode:
-            return mode.read().strip() == "2"
-    except OSError:
-        return False
+    return _told(OVERCOMMIT) == "2"
 
 
 @cache
 def last_level() -> int:
     """Return the bytes of the third level of caches, which is the last: 32 MB where nobody can tell."""
     try:
-        with open(LAST_LEVEL) as size:
-            return int(size.read().strip().removesuffix("K")) << 10
-    except (OSError, ValueError):
+        return int(_told(LAST_LEVEL).removesuffix("K")) << 10
+    except ValueError:
         return 1 << 25
+
+
+def _told(path: str) -> str:
+    """Return what a file of the system's says, nothing if there is none."""
+    try:
+        with open(path) as file:
+            return file.read().strip()
+    except OSError:
+        return ""
 
 
 @cache

@@ -18,6 +18,7 @@ import pytest
 import resample
 from resample import blocks, memory
 from resample.functional import interpolate, max_pool2d, pixel_shuffle, pixel_unshuffle
+from resample.kernels.entry import address
 from resample.kernels.sizes import HUGE_PAGE
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="done on Linux alone")
@@ -32,11 +33,6 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     monkeypatch.setattr(blocks, "_kept", [])
     yield blocks._kept
     gc.collect()
-
-
-def address(array: np.ndarray[Any, Any]) -> int:
-    found: int = array.__array_interface__["data"][0]
-    return found
 
 
 def test_the_next_result_has_the_memory_of_one_that_is_gone(kept: list[Any]) -> None:

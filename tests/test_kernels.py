@@ -43,6 +43,21 @@ def naive_result(src: np.ndarray, tables: dict[int, Taps]) -> np.ndarray:
     return src
 
 
+def plain_result(src: np.ndarray, tables: dict[int, Taps], monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
+    """Return what the plain kernels make of an array."""
+    with monkeypatch.context() as patch:
+        patch.setattr(cpu, "window", lambda: 0)
+        planned.cache_clear()
+        return apply(src, tables)
+
+
+def run_band(step: cpu.Pass, dst: np.ndarray, src: np.ndarray, low: int, high: int) -> None:
+    """Have the kernel of a pass compute a band."""
+    scratch = [np.empty(size + 64, np.uint8) for size in step.scratch]
+    own = [entry.address(memory) if size else 0 for memory, size in zip(scratch, step.scratch, strict=True)]
+    step.kernel(packed(entry.address(dst), entry.address(src), *own) + step.fixed + packed(low, high))
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
 @pytest.mark.parametrize(("mode", "antialias"), CASES)
 def test_contract_is_the_naive_loop(mode: str, antialias: bool, dtype: str) -> None:
@@ -227,10 +242,7 @@ def test_groups_that_are_alike(
     (step,) = planned(src.shape, src.dtype, tuple(tables.items()))
     dst = np.empty(step.shape, np.uint8)
     for low in range(0, step.length, 7):
-        scratch = [np.empty(size + 64, np.uint8) for size in step.scratch]
-        own = [entry.address(memory) if size else 0 for memory, size in zip(scratch, step.scratch, strict=True)]
-        places = [entry.address(dst), entry.address(src), *own]
-        step.kernel(packed(*places) + step.fixed + packed(low, min(low + 7, step.length)))
+        run_band(step, dst, src, low, min(low + 7, step.length))
     np.testing.assert_array_equal(dst, expected)
     assert taken == {f"{kernel}_{shuffle}"}
 
@@ -248,19 +260,14 @@ def test_rows_that_keep_their_height(
         src = rng.random((2, 5, n_in, channels), np.float32)
         tables = tables_of(mode, False, "float32", (5, n_in), (5, n_out))
         tables = {axis: taps for axis, taps in tables.items() if taps.n_in != 5}
-        with monkeypatch.context() as patch:
-            patch.setattr(cpu, "window", lambda: 0)
-            planned.cache_clear()
-            expected = apply(src, tables)
+        expected = plain_result(src, tables, monkeypatch)
         for at_end in (True, False):
             with guarded(at_end):
                 np.testing.assert_array_equal(apply(src, tables), expected)
         (step,) = planned(src.shape, src.dtype, tuple(tables.items()))
-        scratch = [np.empty(size + 64, np.uint8) for size in step.scratch]
-        own = [entry.address(memory) if size else 0 for memory, size in zip(scratch, step.scratch, strict=True)]
         for low, high in [(0, 1), (0, 10), (1, 4), (3, 8), (9, 10)]:
             dst = np.full(step.shape, 7, np.float32)
-            step.kernel(packed(entry.address(dst), entry.address(src), *own) + step.fixed + packed(low, high))
+            run_band(step, dst, src, low, high)
             rows, right = dst.reshape(10, -1), expected.reshape(10, -1)
             np.testing.assert_array_equal(rows[low:high], right[low:high])
             assert (rows[:low] == 7).all()
@@ -332,10 +339,7 @@ def test_fast_floats_are_plain_floats(
         src[0, 3, 5] = np.inf
         src[1, 0, 0, 0] = src[1, -1, -1, -1] = np.nan
         tables = tables_of(mode, antialias, "float32", (h, w), (height, width))
-        with monkeypatch.context() as patch:
-            patch.setattr(cpu, "window", lambda: 0)
-            planned.cache_clear()
-            plain = apply(src, tables)
+        plain = plain_result(src, tables, monkeypatch)
         for at_end in (True, False):
             with guarded(at_end):
                 np.testing.assert_array_equal(apply(src, tables).view(np.uint32), plain.view(np.uint32))

@@ -23,7 +23,18 @@ pytestmark = pytest.mark.skipif(not link.IS_HERE, reason="done on Linux on x86-6
 
 
 @pytest.fixture
-def always(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+def no_plans() -> Iterator[None]:
+    """Have calls planned anew, and forget these plans."""
+    plans = apply.planned, image._passes, image._steps
+    for kept in plans:
+        kept.cache_clear()
+    yield
+    for kept in plans:
+        kept.cache_clear()
+
+
+@pytest.fixture
+def always(monkeypatch: pytest.MonkeyPatch, no_plans: None) -> list[int]:
     """Have every result written past the caches that can be, and give a list of their lengths in rows."""
     lengths: list[int] = []
     in_bands = team.in_bands
@@ -38,12 +49,7 @@ def always(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         monkeypatch.setattr(module, "in_bands", counted)
     for module in (cpu, shuffle):
         monkeypatch.setattr(module, "goes_past", lambda read, written: True)
-    plans = apply.planned, image._passes, image._steps
-    for kept in plans:
-        kept.cache_clear()
-    yield lengths
-    for kept in plans:
-        kept.cache_clear()
+    return lengths
 
 
 def same_past(call: Callable[[], Any], monkeypatch: pytest.MonkeyPatch, guarded: Guarded) -> None:
@@ -189,7 +195,7 @@ def test_memory_is_new_until_it_is_written_to() -> None:
     assert not memory.is_new(address, large.nbytes)
 
 
-def test_a_large_result_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_result_again(monkeypatch: pytest.MonkeyPatch, no_plans: None) -> None:
     """The same bytes into new memory and into memory that was used, by calls as anybody makes them."""
     seen: list[int] = []
 
@@ -199,8 +205,6 @@ def test_a_large_result_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(apply, "staging_bytes", by_way)
     monkeypatch.setattr(cpu, "last_level", lambda: 0)
-    for kept in (apply.planned, image._passes, image._steps):
-        kept.cache_clear()
     array = np.random.default_rng(0).integers(0, 256, (1201, 1801, 3), np.uint8)
     for mode in ("nearest", "bilinear"):
         seen.clear()
