@@ -1,9 +1,10 @@
 """The memory of large results: what one that is gone had, the next one gets.
 
-What is smaller the C library keeps for whoever comes next; what is large it gives back to the system as soon as it is
-freed, and Linux clears memory before it gives it out again: a program that makes one large result after the other would
-wait for that longer than for the resampling (benchmarks/NOTES.md, "Kept memory"). So a few blocks are kept. The system
-is told that it may take their pages whenever it needs some (MADV_FREE). Where address space counts, none is kept.
+What is smaller than that the C library keeps for whoever comes next; what is large it gives back to the system as soon
+as it is freed, and Linux clears memory before it gives it out again: a program that makes one large result after the
+other would wait for that longer than for the resampling (benchmarks/NOTES.md, "Kept memory"). So a few blocks are kept.
+The system is told that it may take their pages whenever it needs some (MADV_FREE). Where address space counts, none is
+kept.
 """
 
 from __future__ import annotations
@@ -18,11 +19,15 @@ from typing import Any
 import numpy as np
 
 from resample.arrays import Array
-from resample.kernels.sizes import HUGE_PAGE
+from resample.kernels.sizes import HUGE_PAGE, VECTOR
 from resample.memory import address_space_counts, ask_for_huge_pages
 
 # bytes from which on a result has a block: what glibc's malloc never keeps (DEFAULT_MMAP_THRESHOLD_MAX)
 LARGE = 1 << 25
+
+# bytes from which on it begins at a line of the caches at least: malloc's begins within one, and a kernel that writes
+# rows as vectors, each then into two lines, takes up to 1.8 times as long
+LINED = 1 << 20
 
 # bytes of all blocks that are kept; what is larger is not
 MOST = 1 << 28
@@ -34,18 +39,32 @@ _kept: list[_Block] = []
 def new_array(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     """Return a C-contiguous array whose values are not set, as `np.empty` does, in a block if it is large."""
     nbytes = math.prod(shape) * dtype.itemsize
-    if nbytes < LARGE or dtype.hasobject or sys.platform != "linux" or not hasattr(mmap, "MADV_FREE"):
-        return np.empty(shape, dtype)  # where nobody has measured
+    if nbytes < LINED or dtype.hasobject:
+        return np.empty(shape, dtype)
+    memory = _of_a_block(nbytes) if nbytes >= LARGE else None
+    array: Array = np.ndarray(shape, dtype, from_a_line(nbytes) if memory is None else memory)
+    return array
+
+
+def from_a_line(nbytes: int) -> Array:
+    """Return so many bytes of new memory that begin at a line of the caches."""
+    memory = np.empty(nbytes + VECTOR, np.uint8)
+    begin = -memory.__array_interface__["data"][0] % VECTOR
+    return memory[begin : begin + nbytes]
+
+
+def _of_a_block(nbytes: int) -> Array | None:
+    """Return the memory of a block, or None where there may be none: elsewhere than on Linux nobody has measured."""
+    if sys.platform != "linux" or not hasattr(mmap, "MADV_FREE"):
+        return None
     if address_space_counts():
         _kept.clear()
-        return np.empty(shape, dtype)
+        return None
     try:
-        owner = _Owner(_taken(nbytes) or _Block(nbytes))
+        return np.asarray(_Owner(_taken(nbytes) or _Block(nbytes)))
     except OSError:  # no room
         _kept.clear()
-        return np.empty(shape, dtype)
-    array: Array = np.ndarray(shape, dtype, np.asarray(owner))
-    return array
+        return None
 
 
 class _Block:

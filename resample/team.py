@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from resample.blocks import from_a_line
 from resample.kernels import board, entry
 from resample.kernels.entry import packed
-from resample.kernels.sizes import VECTOR, whole_vectors
+from resample.kernels.sizes import whole_vectors
 from resample.threads import get_num_threads, usable_cpus
 
 if TYPE_CHECKING:
@@ -90,10 +91,9 @@ class _Memory:
 
     def __init__(self, nbytes: int) -> None:
         self.nbytes = nbytes
-        memory = np.empty(nbytes + VECTOR, np.uint8)
-        before = -memory.ctypes.data % VECTOR
-        self.address = memory.ctypes.data + before
-        self.bytes = memory.data[before : before + nbytes]
+        memory = from_a_line(nbytes)
+        self.address = memory.ctypes.data
+        self.bytes = memory.data
         """Keeps it."""
         self.numbers = self.bytes.cast("q")
 

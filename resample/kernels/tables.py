@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from resample.arrays import Array
-from resample.kernels.entry import address
+from resample.blocks import from_a_line
 from resample.kernels.sizes import UNUSED, VECTOR
 from resample.taps import Taps
 
@@ -274,9 +274,7 @@ def halving(taps: Taps) -> tuple[int, Array] | None:
 
 def aligned(array: Array) -> Array:
     """Return a copy that begins at a cache line, so that no vector of it lies in two."""
-    memory = np.empty(array.nbytes + VECTOR, np.uint8)
-    begin = -address(memory) % VECTOR
-    copy = memory[begin : begin + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy = from_a_line(array.nbytes).view(array.dtype).reshape(array.shape)
     copy[...] = array
     return copy
 
