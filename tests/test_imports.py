@@ -47,6 +47,7 @@ LAYERS = [
     ["resample.kernels.store"],
     ["resample.kernels.link"],
     ["resample.kernels.compile"],
+    ["resample.kernels.halving"],
     [
         "resample.kernels.bands",
         "resample.kernels.loops",

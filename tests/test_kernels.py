@@ -346,6 +346,48 @@ def test_fast_floats_are_plain_floats(
     assert "contract_floats" in taken
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 7, 8, 16])
+@pytest.mark.parametrize(
+    ("mode", "antialias", "kernel"),
+    [("bilinear", False, "halve_floats_1"), ("bilinear", True, "halve_floats_2"), ("bicubic", False, "halve_floats_2")],
+)
+def test_half_of_floats(
+    mode: str,
+    antialias: bool,
+    kernel: str,
+    channels: int,
+    monkeypatch: pytest.MonkeyPatch,
+    taken: set[str],
+    guarded: Guarded,
+) -> None:
+    """To the last bit, in this kernel where both axes become half; a band writes its own rows and no other."""
+    if not cpu.fast_sums(np.dtype(np.float32)):
+        pytest.skip("this processor has no fast kernel for floats")
+    rng = np.random.default_rng(15)
+    wide = (16 // channels * channels * 5 + 16) // channels + 1  # as many pixels as have groups that are alike
+    halved = []
+    for h, w in [(9, wide), (20, wide + 1), (8, 4 * wide), (5, wide + 7), (1, 3 * wide)]:
+        src = rng.standard_normal((2, 2 * h, 2 * w, channels)).astype(np.float32)
+        src[0, 3 % h, 5] = np.inf
+        src[1, 0, 0, 0] = src[1, -1, -1, -1] = np.nan
+        tables = tables_of(mode, antialias, "float32", (2 * h, 2 * w), (h, w))
+        plain = plain_result(src, tables, monkeypatch)
+        taken.clear()
+        for at_end in (True, False):
+            with guarded(at_end):
+                np.testing.assert_array_equal(apply(src, tables).view(np.uint32), plain.view(np.uint32))
+        halved.append(taken == {kernel})
+        (step,) = planned(src.shape, src.dtype, tuple(tables.items()))
+        expected = plain.reshape(2 * h, -1)
+        for low, high in [(0, 1), (0, 2 * h), (h // 2, h), (h - 1, h + 1), (2 * h - 1, 2 * h)]:
+            dst = np.full(expected.shape, 7, np.float32)
+            run_band(step, dst, src, low, high)
+            np.testing.assert_array_equal(dst[low:high], expected[low:high])
+            assert (dst[:low] == 7).all()
+            assert (dst[high:] == 7).all()
+    assert sum(halved) >= 3
+
+
 @pytest.mark.parametrize("shuffle", [0, 16, 64])
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64", "complex128"])
 def test_copies(dtype: str, shuffle: int, monkeypatch: pytest.MonkeyPatch, taken: set[str], guarded: Guarded) -> None:

@@ -105,6 +105,11 @@ class _Rows(NamedTuple):
     row_in: int
     row_out: int
 
+    def go_past(self, dtype: DType) -> bool:
+        """Return whether all may be written past the caches."""
+        read, written = self.planes * self.n_in * self.row_in, self.planes * self.n_out * self.row_out
+        return goes_past(read * dtype.itemsize, written * dtype.itemsize)
+
 
 def fast_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass | None:
     """Return the pass of a fast kernel that sums over one axis or two neighbouring ones, or None where none serves.
@@ -132,6 +137,8 @@ def fast_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass | No
     rows = _Rows(after, planes, n_in, n_out, across.n_in * size, across.n_out * size)
     if planes * n_in < FEW_ROWS < across.n_out // BLOCK:
         return None
+    if along and dtype == np.float32 and (halved := _halved_floats(rows, dtype, across, along, size)):
+        return halved
     width = tables.widths(across, size, window()) if dtype == np.uint8 else tables.float_widths(across, size)
     if width is None:
         return None
@@ -192,9 +199,7 @@ def _sums(
     if across is not None:
         vectors += rows.planes * rows.n_in * width.base[..., 0].size * (width.taps if dtype == np.float32 else 1)
     owners = across, along, weighted
-    read, written = (rows.planes * row * dtype.itemsize for row in (rows.n_in * rows.row_in, rows.n_out * rows.row_out))
-    cost, past = vectors * VECTOR_COST, goes_past(read, written)
-    return Pass(rows.shape, call, fixed, length, cost, owners, scratch, past)
+    return Pass(rows.shape, call, fixed, length, vectors * VECTOR_COST, owners, scratch, rows.go_past(dtype))
 
 
 def _halved(rows: _Rows, across: tuple[tables.Width, Array, int], along: tuple[Taps, Array]) -> Pass | None:
@@ -210,7 +215,7 @@ def _halved(rows: _Rows, across: tuple[tables.Width, Array, int], along: tuple[T
     lead, weights = halving
     widths, heights = (*_PLACES * 2, "uint8*", "int8*", *_PLACES, *_NUMBER * 5), ("int16*", *_PLACES, *_NUMBER * 2)
     types = (*("uint8*",) * 3, *widths, *heights, *_NUMBER * 7)
-    call = entry.kernel("rows", f"halve_ordered_{window()}" if width.in_order else f"halve_{window()}", types)
+    call = entry.kernel("halving", f"halve_ordered_{window()}" if width.in_order else f"halve_{window()}", types)
     pitch = -(-rows.row_out // BLOCK) * BLOCK + BLOCK
     fixed = [*map(entry.address, (width.at, width.base, width.source, width.weight, ends))]
     fixed += [*width.base.shape[:2], first, end, precision, *map(entry.address, (weights, edges)), lead, taps.precision]
@@ -218,6 +223,42 @@ def _halved(rows: _Rows, across: tuple[tables.Width, Array, int], along: tuple[T
     cost = (length * (rows.row_out // VECTOR) * 2 + rows.planes * rows.n_in * width.base.size) * VECTOR_COST
     owners = across, along, weights
     return Pass(rows.shape, call, packed(*fixed, *rows[2:], pitch), length, cost, owners, [4 * pitch + 2 * VECTOR])
+
+
+def _halved_floats(rows: _Rows, dtype: DType, across: Taps, along: Taps, size: int) -> Pass | None:
+    """Return the pass of float32 whose width and height become half, or None where `halve_floats` does not serve."""
+    middle, taps = along.n_out // 2, along.n_taps
+    lead = int(along.start[middle]) - 2 * middle
+    first = along.start - 2 * np.arange(along.n_out) - lead
+    is_whole = (first == 0) & (along.length == taps)
+    width = tables.float_halves(across, size)
+    if width is None or taps != across.n_taps or not ((first >= 0) & (first + along.length <= taps)).all():
+        return None
+    if taps == 2 and not is_whole.all():
+        return None
+    value = "float32*"
+    types = (
+        *(value,) * 3,
+        *_PLACES,
+        value,
+        *_PLACES * 2,
+        "uint8*",
+        value,
+        *_NUMBER * 3,
+        *_PLACES * 2,
+        value,
+        *_NUMBER * 8,
+    )
+    call = entry.kernel("halving", f"halve_floats_{taps // 2}", types)
+    fixed = [*map(entry.address, (width.at, width.base, width.source, width.weight))]
+    fixed += [len(width.at), *width.alike, *map(entry.address, (along.start, along.length, along.weight)), lead]
+    pitch = -(-rows.row_out // BLOCK) * BLOCK + BLOCK
+    length = rows.planes * rows.n_out
+    cost = length * 2 * len(width.at) * taps * VECTOR_COST
+    scratch = (5 * pitch * dtype.itemsize, whole_vectors(8 * taps), 0)
+    return Pass(
+        rows.shape, call, packed(*fixed, *rows[2:], pitch), length, cost, (width, along), scratch, rows.go_past(dtype)
+    )
 
 
 def copy_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass:

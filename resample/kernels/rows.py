@@ -34,7 +34,6 @@ from resample.kernels.simd import (
     load,
     load_pieces,
     packed,
-    paired,
     place_of,
     prefetch,
     second_first,
@@ -195,7 +194,7 @@ class _Sums(NamedTuple):
     """Finished totals of interleaved bytes to bytes."""
 
 
-def _wide_sums(window):
+def wide_sums(window):
     """Return sums in 32 bits of weights of 16."""
 
     @register_jitable
@@ -218,7 +217,7 @@ def _wide_sums(window):
     return _Sums(types.int32, add, shifted, level, add_rows, pack)
 
 
-def _narrow_sums(window):
+def narrow_sums(window):
     """Return sums in 16 bits of weights of 8, with half the work: see `tables.narrowed`."""
 
     @register_jitable
@@ -245,7 +244,7 @@ def _narrow_sums(window):
 
 
 @register_jitable
-def _clamped(total):
+def clamped(total):
     return 0 if total < 0 else (255 if total > 255 else total)
 
 
@@ -258,10 +257,10 @@ def _sum_ends(dst, to, src, source, ends):
         while ends[k] >= 0:
             total += src[source + ends[k]] * ends[k + 1]
             k += 2
-        dst[to + ends[e]] = _clamped(total >> ends[1])
+        dst[to + ends[e]] = clamped(total >> ends[1])
 
 
-def _pairs_at(window, in_order):
+def pairs_loader(window, in_order):
     """Return what loads a window and puts its pairs in the order of their outputs; some are `in_order` as they are."""
 
     @register_jitable
@@ -303,10 +302,10 @@ def _contract_bytes(window, sums, in_order=False, pieces=1):
     """
     pairs_of_window = window // 2  # Numba takes the name, not the division, as a constant
     kind, add, shift, level, add_rows, pack = sums
-    wide = _wide_sums(window)
+    wide = wide_sums(window)
     shift_wide, add_wide_rows, pack_wide = wide.shift, wide.add_rows, wide.pack
     narrow = kind is types.int16  # see `tables.narrowed`
-    pairs_at = _pairs_at(window, in_order)
+    pairs_at = pairs_loader(window, in_order)
     window_of, ask_for = _window_of(window, pieces)
 
     @register_jitable
@@ -470,168 +469,10 @@ def _contract_bytes(window, sums, in_order=False, pieces=1):
     return _contract(narrow_along_width if narrow else along_width, along_height)
 
 
-contract_wide_64, contract_wide_16 = (_contract_bytes(window, _wide_sums(window)) for window in (64, 16))
-contract_narrow_64, contract_narrow_16 = (_contract_bytes(window, _narrow_sums(window)) for window in (64, 16))
-contract_by_4_64, contract_by_8_64 = (_contract_bytes(64, _wide_sums(64), pieces=pieces) for pieces in (4, 8))
-contract_ordered_64, contract_ordered_16 = (_contract_bytes(window, _narrow_sums(window), True) for window in (64, 16))
-
-
-def _halve(window, in_order=False):
-    """Return the kernel for bytes whose height becomes half, of up to four taps, with narrow sums.
-
-    An output row takes two pairs of rows, of which the second is the first one of the next output row. So they are
-    added up as soon as they are there, in registers, and only the pair before is kept in the ring, as bytes by turns.
-
-    `in_order`: for tables where the pairs of all groups are in order already, and need no shuffle.
-    """
-    pairs_of_window = window // 2
-    kind, add, shift, *_ = _narrow_sums(window)
-    wide = _wide_sums(window)
-    add_wide, wide_level = wide.add, wide.level
-    pairs_at = _pairs_at(window, in_order)
-
-    def groups_of(same):
-        """Return what does groups of one unit or two: the `same` but for their places, or not."""
-
-        @register_jitable
-        def sum_groups(
-            dst, to, ring, before, now, src, source, next, ahead, at, base, index, weight, units, first, end,
-            rows_before, rows_now, precision, height_precision, length, spare,
-        ):  # fmt: skip
-            # one index for all rows: LLVM would keep a pointer for each, which are more than there are registers
-            row, row_next, later, later_next = (
-                after(src, source), after(src, next), after(src, source + ahead), after(src, next + ahead),
-            )  # fmt: skip
-            old, new, out = after(ring, before), after(ring, now), after(dst, to)
-            u, v = first * units, first * units + units - 1
-            lanes, weights = load(index, u * window, window), load(weight, u * window, window)
-            lanes_2, weights_2 = load(index, v * window, window), load(weight, v * window, window)
-            column, place = at[first], base[u]
-            far, far_next = after(row, base[v] - place), after(row_next, base[v] - place)
-            step = at[first + 1] - column if same else 0
-            advance = base[u + units] - place if same else 0
-            for g in range(first, end):
-                if not same:
-                    u, v = g * units, g * units + units - 1
-                    lanes, weights = load(index, u * window, window), load(weight, u * window, window)
-                    lanes_2, weights_2 = load(index, v * window, window), load(weight, v * window, window)
-                    column, place = at[g], base[u]
-                    far, far_next = after(row, base[v] - place), after(row_next, base[v] - place)
-                prefetch(later, place)
-                prefetch(later_next, place)
-                total = add(pairs_at(row, place, lanes), weights, spread(kind(0), pairs_of_window))
-                total_next = add(pairs_at(row_next, place, lanes), weights, spread(kind(0), pairs_of_window))
-                if units == 2:
-                    total = add(pairs_at(far, place, lanes_2), weights_2, total)
-                    total_next = add(pairs_at(far_next, place, lanes_2), weights_2, total_next)
-                pairs = paired(shift(total, precision), shift(total_next, precision), window)
-                total = add(load(old, 2 * column, window), rows_before, spread(kind(0), pairs_of_window))
-                store(new, 2 * column, pairs)
-                result = bytes_of(shift(add(pairs, rows_now, total), height_precision))
-                if same or column + pairs_of_window <= length:
-                    store(out, column, result)
-                else:
-                    store(spare, 0, result)
-                    for i in range(length - column):
-                        out[column + i] = spare[i]
-                column, place = hidden(column + step), hidden(place + advance)
-
-        return sum_groups
-
-    groups_alike, other_groups = groups_of(True), groups_of(False)
-
-    @register_jitable
-    def sum_pair(
-        dst, to, ring, before, now, src, source, next, ahead, at, base, index, weight, ends,
-        groups, units, alike_from, alike_to, pair_before, pair_now, precision, height_precision, length, spare,
-    ):  # fmt: skip
-        places = dst, to, ring, before, now, src, source, next, ahead, at, base, index, weight, units
-        rows_before = bits_as(spread(pair_before, pairs_of_window), types.int8)
-        rows_now = bits_as(spread(pair_now, pairs_of_window), types.int8)
-        rest = rows_before, rows_now, precision, height_precision, length, spare
-        if alike_from > 0:
-            other_groups(*places, 0, alike_from, *rest)
-        groups_alike(*places, alike_from, alike_to, *rest)
-        if alike_to < groups:
-            other_groups(*places, alike_to, groups, *rest)
-        for e in range(3, 3 + ends[0] * ends[2], ends[2]):
-            total = total_next = 1 << ends[1] >> 1
-            k = e + 1
-            while ends[k] >= 0:
-                total += src[source + ends[k]] * ends[k + 1]
-                total_next += src[next + ends[k]] * ends[k + 1]
-                k += 2
-            was, new = before + 2 * ends[e], now + 2 * ends[e]
-            ring[new], ring[new + 1] = _clamped(total >> ends[1]), _clamped(total_next >> ends[1])
-            # the lower of the two int8 of an int16, and the upper
-            total = ring[was] * ((pair_before & 255 ^ 128) - 128) + ring[was + 1] * (pair_before >> 8)
-            total += ring[new] * ((pair_now & 255 ^ 128) - 128) + ring[new + 1] * (pair_now >> 8)
-            dst[to + ends[e]] = _clamped(total + (1 << height_precision >> 1) >> height_precision)
-
-    @register_jitable
-    def sum_edge(dst, to, old, new, edges, edge, first, length):
-        """Do an output row that `tables.edges` lists from number `edge` on, of the rows from the `first` on.
-
-        Its weights have 16 bits; `old` and `new` are where the ring has two of the rows each.
-        """
-        rows_before = rows_now = 0
-        k = edge + 1
-        while edges[k] >= 0:
-            row, weight = edges[k] - first, edges[k + 1] & 0xFFFF
-            weight <<= row % 2 * 16
-            rows_before |= weight if row < 2 else 0
-            rows_now |= 0 if row < 2 else weight
-            k += 2
-        weights_before = bits_as(spread(types.int32(rows_before), pairs_of_window), types.int16)
-        weights_now = bits_as(spread(types.int32(rows_now), pairs_of_window), types.int16)
-        for column in range(0, length, pairs_of_window):
-            i = min(column, length - pairs_of_window)
-            total = add_wide(load(old, 2 * i, window), weights_before, spread(types.int32(0), pairs_of_window))
-            total = add_wide(load(new, 2 * i, window), weights_now, total)
-            store(dst, to + i, bytes_of(wide_level(total, edges[1])))
-
-    def halve(
-        dst, src, ring, at, base, index, weight, ends, groups, units, alike_from, alike_to, precision,
-        weights, edges, lead, height_precision, n_in, n_out, row_in, row_out, pitch, low, high,
-    ):  # fmt: skip
-        """Resample the output rows `low:high` of all planes; the taps of row o are in the four from 2 * o + lead on.
-
-        Of these, such as are not in the plane have no weight. `ring`, this band's own, holds twice two rows of `pitch`
-        and two vectors.
-        """
-        o, source = low % n_out, low // n_out * n_in * row_in
-        # groups that are alike begin at whole lines of the ring
-        before = -2 * at[alike_from] % VECTOR
-        now = before + 2 * pitch
-        for q in range(low, high):
-            clear_onward(dst, q * row_out, row_out, high * row_out)
-            # at the beginning the pair before is summed, too: what it writes to the row, from an empty ring, is written
-            # again with the second pair
-            for part in range(0 if q == low or o == 0 else 1, 2):
-                first = 2 * (o + part) + lead
-                row, next = min(max(first, 0), n_in - 1), min(max(first + 1, 0), n_in - 1)
-                sum_pair(
-                    dst, q * row_out, ring, before, now, src, source + row * row_in, source + next * row_in, 2 * row_in,
-                    at, base, index, weight, ends, groups, units, alike_from, alike_to,
-                    weights[2 * o], weights[2 * o + 1], precision, height_precision, row_out,
-                    after(ring, 4 * pitch + VECTOR),
-                )  # fmt: skip
-                before, now = now, before
-            for e in range(3, 3 + edges[0] * edges[2], edges[2]):
-                if edges[e] == o:
-                    # `before` is the newer pair, as they have just been exchanged
-                    old, new = after(ring, now), after(ring, before)
-                    sum_edge(dst, q * row_out, old, new, edges, e, 2 * o + lead, row_out)
-            o += 1
-            if o == n_out:
-                o = 0
-                source += n_in * row_in
-
-    return halve
-
-
-halve_64, halve_16 = _halve(64), _halve(16)
-halve_ordered_64, halve_ordered_16 = _halve(64, True), _halve(16, True)
+contract_wide_64, contract_wide_16 = (_contract_bytes(window, wide_sums(window)) for window in (64, 16))
+contract_narrow_64, contract_narrow_16 = (_contract_bytes(window, narrow_sums(window)) for window in (64, 16))
+contract_by_4_64, contract_by_8_64 = (_contract_bytes(64, wide_sums(64), pieces=pieces) for pieces in (4, 8))
+contract_ordered_64, contract_ordered_16 = (_contract_bytes(window, narrow_sums(window), True) for window in (64, 16))
 
 
 @register_jitable
@@ -699,7 +540,7 @@ def _columns_of_floats(count):
     return sum_columns
 
 
-_two_rows, _four_rows, _any_rows = (_columns_of_floats(count) for count in (2, 4, 0))
+_two_rows, _four_rows, any_rows = (_columns_of_floats(count) for count in (2, 4, 0))
 
 
 @register_jitable
@@ -709,7 +550,7 @@ def _floats_along_height(dst, to, rows, place, o, taps, weights, weight, edges, 
     elif taps == 4:
         _four_rows(dst, to, rows, place, weights, weight, taps, length)
     else:
-        _any_rows(dst, to, rows, place, weights, weight, taps, length)
+        any_rows(dst, to, rows, place, weights, weight, taps, length)
 
 
 contract_floats = _contract(_floats_along_width, _floats_along_height, True)

@@ -167,10 +167,36 @@ def float_widths(taps: Taps, channels: int) -> Width | None:
         begins = firsts.packed((0, len(firsts.places)), 16, 32 - (taps_of_unit - 1) * channels)
         if begins is not None:
             units = -(-taps.n_taps // taps_of_unit)
-            fits.append((len(begins) * units * (4 + 3 * taps_of_unit), taps_of_unit, units, begins[:, 0]))
+            fits.append((len(begins) * units * (4 + 3 * taps_of_unit), taps_of_unit, begins[:, 0]))
     if not fits:
         return None
-    _, taps_of_unit, units, at = min(fits, key=lambda fit: fit[0])
+    _, taps_of_unit, at = min(fits, key=lambda fit: fit[0])
+    return _of_floats(taps, channels, firsts, taps_of_unit, at)
+
+
+@lru_cache(maxsize=128)
+def float_halves(taps: Taps, channels: int) -> Width | None:
+    """Return the tables of `float_widths` for `halving`, or None where it does not serve.
+
+    It does where a row becomes half, of two taps or four, two a unit, and all groups but some at the ends are alike:
+    where groups end with a pixel, and so may be less than 16 outputs.
+    """
+    if taps.n_taps not in (2, 4) or taps.n_in * channels < 32 or channels > 16:
+        return None
+    firsts = _Firsts(taps, channels)
+    begins = firsts.packed((0, len(firsts.places)), 16, 32 - channels, 16 // channels * channels)
+    if begins is None:
+        return None
+    width = _of_floats(taps, channels, firsts, 2, begins[:, 0])
+    first, end = _alike(width.at, width.base, width.source, width.weight)
+    if end == 0 or (width.source[first:end] == UNUSED).any():
+        return None
+    return width._replace(alike=(first, end))
+
+
+def _of_floats(taps: Taps, channels: int, firsts: _Firsts, taps_of_unit: int, at: Array) -> Width:
+    """Return the tables for groups of 16 outputs that begin `at` these, and units of so many taps."""
+    row, units = taps.n_in * channels, -(-taps.n_taps // taps_of_unit)
     lane = np.minimum(at[:, None] + np.arange(16), len(firsts.places) - 1)
     pixel, first = lane // channels, firsts.places[lane]
     order = np.arange(units * taps_of_unit).reshape(units, taps_of_unit)
@@ -179,8 +205,10 @@ def float_widths(taps: Taps, channels: int) -> Width | None:
     base = first.min(axis=1)[:, None] + order.min(axis=1) * channels
     base = np.minimum(base, row - 32)
     offset = first[:, None, None] + order[..., None] * channels - base[..., None, None]  # (groups, units, taps, 16)
-    used = (order[..., None] < taps.length[pixel][:, None, None]) & (offset < 32)
-    source = np.where(used, offset, UNUSED).astype(np.uint8)
+    # the lanes that the next group writes again may take anything
+    again = np.arange(16) >= np.diff(at, append=at[-1] + 16)[:, None, None, None]
+    used = (order[..., None] < taps.length[pixel][:, None, None]) | again
+    source = np.where(used, np.minimum(offset, 31), UNUSED).astype(np.uint8)
     tap = np.minimum(order, taps.n_taps - 1)[..., None]
     weight = np.where(used, taps.weight[pixel[:, None, None], tap], 0).astype(np.float32)
     return Width(16, taps_of_unit, at, base[..., None], aligned(source), aligned(weight), False, (0, 0))
