@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
 
 from resample.arrays import Array
-from resample.blocks import new_array
+from resample.blocks import LINED, new_array
 from resample.kernels import cpu
 from resample.kernels.cpu import Pass, staging_bytes
 from resample.kernels.entry import address
@@ -33,7 +34,10 @@ def run(src: Array, passes: Sequence[Pass], out: Array | None = None) -> Array:
         out[...] = src
         return out
     for step in passes:
-        dst = out if out is not None and step is passes[-1] else new_array(step.shape, src.dtype)
+        if out is not None and step is passes[-1]:
+            dst = out
+        else:
+            dst = np.empty(step.shape, src.dtype) if step.is_small else new_array(step.shape, src.dtype)
         if dst.size:
             scratch = (*step.scratch[:-1], staging_bytes(dst)) if step.takes_staging else step.scratch
             in_bands(step.kernel, (address(dst), address(src)), step.fixed, step.length, step.cost, scratch)
@@ -66,5 +70,5 @@ def planned(shape: tuple[int, ...], dtype: np.dtype[np.generic], tables: tuple[t
             step = fast or cpu.plain_pass(shape, dtype, last, axes[last])
         axes = {axis: taps for axis, taps in axes.items() if axis not in some}
         shape = step.shape
-        passes.append(step)
+        passes.append(step._replace(is_small=math.prod(shape) * dtype.itemsize < LINED))
     return passes

@@ -50,28 +50,47 @@ def in_bands(
     threads = 1
     if cost >= 2 * GRAIN:  # to ask takes as long as a tenth of a small call
         threads = max(1, min(board.HELPERS + 1, length, cost // GRAIN, get_num_threads()))
-    own, own_end = len(places), len(places) + len(scratch)
+    call = kernel, fixed, length, scratch, threads
+    memory = _spare.pop() if _spare else None
+    if memory is None or memory.call != call:
+        memory = _laid_out(memory, len(places), call)
+    numbers = memory.numbers
+    for k, place in enumerate(places):
+        numbers[k] = place
+    if threads == 1:
+        kernel.call(memory.address)
+    else:
+        _share(memory.job, threads, cost)
+    if memory.nbytes <= MOST_SPARE:
+        _spare.append(memory)
+
+
+def _laid_out(spare: _Memory | None, places: int, call: _Call) -> _Memory:
+    """Return memory with the arguments of a call but its places: `spare` if that is large enough."""
+    kernel, fixed, length, scratch, threads = call
+    own_end = places + len(scratch)
     size = 8 * own_end + len(fixed) + 16
     # memory of two threads shares no line of a cache; behind the arguments `share` counts bands
     block = whole_vectors(size + 8)
     pitch = block + sum(scratch)
-    memory = _memory(threads * pitch)
+    nbytes = threads * pitch
+    if spare and spare.nbytes < nbytes:
+        if nbytes > MOST_SPARE:
+            _spare.append(spare)
+        spare = None
+    memory = spare or _Memory(nbytes)
+    memory.call = None
     kernel.check(size)
     numbers, free = memory.numbers, memory.address + block
-    for k, place in enumerate(places):
-        numbers[k] = place
-    for k, count in enumerate(scratch, own):
+    for k, count in enumerate(scratch, places):
         numbers[k] = free if count else 0
         free += count
     memory.bytes[8 * own_end : size - 16] = fixed
     words = size // 8
     numbers[words - 2], numbers[words - 1] = 0, length
-    if threads == 1:
-        kernel.call(memory.address)
-    else:
-        _share((kernel.address, memory.address, words, pitch // 8, own, own_end, threads, length), threads, cost)
-    if memory.nbytes <= MOST_SPARE:
-        _spare.append(memory)
+    memory.job = kernel.address, memory.address, words, pitch // 8, places, own_end, threads, length
+    memory.call = call
+    return memory
 
 
 def _share(job: Sequence[int], threads: int, cost: int) -> None:
@@ -86,6 +105,9 @@ def _share(job: Sequence[int], threads: int, cost: int) -> None:
     team.ended = time.perf_counter()
 
 
+_Call = tuple["Kernel", bytes, int, Sequence[int], int]
+
+
 class _Memory:
     """Memory of one call, from the beginning of a line of the caches on."""
 
@@ -96,23 +118,13 @@ class _Memory:
         self.bytes = memory.data
         """Keeps it."""
         self.numbers = self.bytes.cast("q")
+        self.call: _Call | None = None
+        """What it has the arguments of: one that is made again and again finds them there."""
+        self.job: Sequence[int] = ()
 
 
 # memory of calls that have ended: the next one finds it in the caches
 _spare: list[_Memory] = []
-
-
-def _memory(nbytes: int) -> _Memory:
-    """Return memory that nobody else uses, of so many bytes at least."""
-    try:
-        memory = _spare.pop()
-    except IndexError:
-        return _Memory(nbytes)
-    if memory.nbytes >= nbytes:
-        return memory
-    if nbytes > MOST_SPARE:
-        _spare.append(memory)
-    return _Memory(nbytes)
 
 
 class _Team:

@@ -61,7 +61,7 @@ def guarded(monkeypatch: pytest.MonkeyPatch) -> Guarded:
                 if flat.flags.writeable:
                     flat[:] = copy
 
-        return SimpleNamespace(check=compiled.check, call=call)
+        return SimpleNamespace(check=compiled.check, call=call, address=0)  # nobody shares the call
 
     @contextlib.contextmanager
     def context(at_end: bool) -> Iterator[None]:
@@ -69,7 +69,8 @@ def guarded(monkeypatch: pytest.MonkeyPatch) -> Guarded:
             patch.setattr(entry, "address", lambda array: address(array, at_end))
             patch.setattr(entry, "kernel", kernel)
             patch.setattr(apply, "address", lambda array: address(array, at_end))
-            patch.setattr(team, "_memory", lambda nbytes: memory(nbytes, at_end))
+            patch.setattr(team, "_Memory", lambda nbytes: memory(nbytes, at_end))
+            patch.setattr(team, "_spare", [])
             patch.setattr(threads, "_count", 1)
             apply.planned.cache_clear()  # plans hold addresses
             yield

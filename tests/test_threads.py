@@ -269,6 +269,28 @@ def test_too_little_memory_for_threads(monkeypatch: pytest.MonkeyPatch) -> None:
         team.in_bands(kernel, [], b"", 100, 1 << 60, [1 << 50])
 
 
+def test_the_same_call_again_finds_its_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for where the arrays are; any other lays them out anew, also one that is shared by more or less threads."""
+    from resample import threads as counts
+
+    laid_out, calls = team._laid_out, []
+    monkeypatch.setattr(team, "_laid_out", lambda *given: calls.append(given) or laid_out(*given))
+    monkeypatch.setattr(team, "_spare", [])
+    monkeypatch.setattr(team, "GRAIN", 1)
+    rng = np.random.default_rng(3)
+    pictures = [rng.integers(0, 256, (90, 70, 3), np.uint8) for _ in range(3)]
+    sizes = [(40, 99), (45, 35)]
+    monkeypatch.setattr(counts, "_count", 1)
+    expected = {size: [resample.resize(picture, size).copy() for picture in pictures] for size in sizes}
+    before = len(calls)
+    for count in (1, 2, 1, 3, 2):
+        monkeypatch.setattr(counts, "_count", count)
+        for size in sizes:
+            for picture, right in zip(pictures, expected[size], strict=True):
+                np.testing.assert_array_equal(resample.resize(picture, size), right)
+    assert (before, len(calls)) == (2, 2 + 10)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 def test_interruptions_at_any_moment() -> None:
     """After one the caller may use `out`: nobody writes there any more."""

@@ -75,6 +75,8 @@ class Pass(NamedTuple):
     """As in `team.in_bands`."""
     takes_staging: bool = False
     """Whether the last of `scratch`, which is 0, may be what `staging_bytes` returns."""
+    is_small: bool = False
+    """Whether the result may be any array of NumPy's: to ask that takes a tenth of a small call."""
 
 
 def goes_past(read: int, written: int) -> bool:
