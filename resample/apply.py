@@ -37,7 +37,8 @@ def run(src: Array, passes: Sequence[Pass], out: Array | None = None) -> Array:
         if out is not None and step is passes[-1]:
             dst = out
         else:
-            dst = np.empty(step.shape, src.dtype) if step.is_small else new_array(step.shape, src.dtype)
+            some = step.shape, src.dtype
+            dst = np.empty(*some) if step.is_small else new_array(*some, step.is_straight)
         if dst.size:
             scratch = (*step.scratch[:-1], staging_bytes(dst)) if step.takes_staging else step.scratch
             in_bands(step.kernel, (address(dst), address(src)), step.fixed, step.length, step.cost, scratch)

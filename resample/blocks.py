@@ -25,8 +25,7 @@ from resample.memory import address_space_counts, ask_for_huge_pages
 # bytes from which on a result has a block: what glibc's malloc never keeps (DEFAULT_MMAP_THRESHOLD_MAX)
 LARGE = 1 << 25
 
-# bytes from which on it begins at a line of the caches at least: malloc's begins within one, and a kernel that writes
-# rows as vectors, each then into two lines, takes up to 1.8 times as long
+# bytes from which on it may be made to begin at a line of the caches; a block always does
 LINED = 1 << 20
 
 # bytes of all blocks that are kept; what is larger is not
@@ -36,13 +35,20 @@ MOST = 1 << 28
 _kept: list[_Block] = []
 
 
-def new_array(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """Return a C-contiguous array whose values are not set, as `np.empty` does, in a block if it is large."""
-    nbytes = math.prod(shape) * dtype.itemsize
-    if nbytes < LINED or dtype.hasobject:
-        return np.empty(shape, dtype)
+def new_array(shape: tuple[int, ...], dtype: np.dtype[Any], lined: bool = False) -> Array:
+    """Return a C-contiguous array whose values are not set, as `np.empty` does, in a block if it is large.
+
+    `lined`: it begins at a line of the caches, unless it is small. malloc's begins within one, and a kernel whose
+    vectors each lie in two then takes up to 1.7 times as long; but it is of the very size that others free and ask for,
+    and so more often still in the caches: to others that is worth 1.1.
+    """
+    nbytes = 0 if dtype.hasobject else math.prod(shape) * dtype.itemsize
     memory = _of_a_block(nbytes) if nbytes >= LARGE else None
-    array: Array = np.ndarray(shape, dtype, from_a_line(nbytes) if memory is None else memory)
+    if memory is None:
+        if not lined or nbytes < LINED:
+            return np.empty(shape, dtype)
+        memory = from_a_line(nbytes)
+    array: Array = np.ndarray(shape, dtype, memory)
     return array
 
 

@@ -18,6 +18,7 @@ import pytest
 import resample
 from resample import blocks, memory
 from resample.functional import interpolate, max_pool2d, pixel_shuffle, pixel_unshuffle
+from resample.kernels import cpu
 from resample.kernels.entry import address
 from resample.kernels.sizes import HUGE_PAGE, VECTOR
 
@@ -93,13 +94,17 @@ def owner(array: Any) -> Any:
     return array
 
 
-def test_results_begin_at_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_that_begin_at_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "LARGE", 1 << 30)
-    held = [blocks.new_array((1 << 20, 3), np.dtype(">f4")) for _ in range(5)]
+    kind = np.dtype(">f4")
+    held = [blocks.new_array((1 << 20, 3), kind, True) for _ in range(5)]
     assert all(address(array) % VECTOR == 0 and array.flags.c_contiguous and array.flags.writeable for array in held)
-    assert {(array.shape, array.dtype, owner(array)) for array in held} == {((1 << 20, 3), np.dtype(">f4"), None)}
-    pixels = np.zeros((1000, 1200), np.uint8)
-    assert address(resample.resize(pixels, (1025, 1024), mode="bilinear")) % VECTOR == 0
+    assert {(array.shape, array.dtype, owner(array)) for array in held} == {((1 << 20, 3), kind, None)}
+    assert blocks.new_array((1 << 20, 3), kind).flags.owndata
+    assert blocks.new_array((1 << 10, 3), kind, True).flags.owndata
+    if cpu.fast_sums(np.dtype(np.float32)):
+        rows = np.zeros((1, 16, 9000), np.float32)
+        assert address(interpolate(rows, size=17000, mode="linear")) % VECTOR == 0
 
 
 def test_small_results_have_none(kept: list[Any]) -> None:

@@ -75,6 +75,8 @@ class Pass(NamedTuple):
     """As in `team.in_bands`."""
     takes_staging: bool = False
     """Whether the last of `scratch`, which is 0, may be what `staging_bytes` returns."""
+    is_straight: bool = False
+    """Whether groups of a row go straight to the result, which then had better begin at a line of the caches."""
     is_small: bool = False
     """Whether the result may be any array of NumPy's: to ask that takes a tenth of a small call."""
 
@@ -201,7 +203,8 @@ def _sums(
     if across is not None:
         vectors += rows.planes * rows.n_in * width.base[..., 0].size * (width.taps if dtype == np.float32 else 1)
     owners = across, along, weighted
-    return Pass(rows.shape, call, fixed, length, vectors * VECTOR_COST, owners, scratch, rows.go_past(dtype))
+    cost, past = vectors * VECTOR_COST, rows.go_past(dtype)
+    return Pass(rows.shape, call, fixed, length, cost, owners, scratch, past, direct > 0)
 
 
 def _halved(rows: _Rows, across: tuple[tables.Width, Array, int], along: tuple[Taps, Array]) -> Pass | None:
