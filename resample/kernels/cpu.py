@@ -232,38 +232,27 @@ def _halved(rows: _Rows, across: tuple[tables.Width, Array, int], along: tuple[T
 
 def _halved_floats(rows: _Rows, dtype: DType, across: Taps, along: Taps, size: int) -> Pass | None:
     """Return the pass of float32 whose width and height become half, or None where `halve_floats` does not serve."""
-    middle, taps = along.n_out // 2, along.n_taps
+    taps, middle = along.n_taps, along.n_out // 2
     lead = int(along.start[middle]) - 2 * middle
     first = along.start - 2 * np.arange(along.n_out) - lead
-    is_whole = (first == 0) & (along.length == taps)
-    width = tables.float_halves(across, size)
-    if width is None or taps != across.n_taps or not ((first >= 0) & (first + along.length <= taps)).all():
+    if taps != across.n_taps or not ((first >= 0) & (first + along.length <= taps)).all():
         return None
-    if taps == 2 and not is_whole.all():
+    if taps == 2 and not (along.length == 2).all():
+        return None
+    width = tables.float_halves(across, size)
+    if width is None:
         return None
     value = "float32*"
-    types = (
-        *(value,) * 3,
-        *_PLACES,
-        value,
-        *_PLACES * 2,
-        "uint8*",
-        value,
-        *_NUMBER * 3,
-        *_PLACES * 2,
-        value,
-        *_NUMBER * 8,
-    )
+    widths, heights = (*_PLACES * 2, "uint8*", value, *_NUMBER * 3), (*_PLACES * 2, value, *_NUMBER)
+    types = (*(value,) * 3, *_PLACES, value, *widths, *heights, *_NUMBER * 7)
     call = entry.kernel("halving", f"halve_floats_{taps // 2}", types)
-    fixed = [*map(entry.address, (width.at, width.base, width.source, width.weight))]
-    fixed += [len(width.at), *width.alike, *map(entry.address, (along.start, along.length, along.weight)), lead]
+    fixed = [*map(entry.address, (width.at, width.base, width.source, width.weight)), len(width.at), *width.alike]
+    fixed += [*map(entry.address, (along.start, along.length, along.weight)), lead]
     pitch = -(-rows.row_out // BLOCK) * BLOCK + BLOCK
-    length = rows.planes * rows.n_out
-    cost = length * 2 * len(width.at) * taps * VECTOR_COST
+    length, owners = rows.planes * rows.n_out, (width, along)
+    cost, past = length * 2 * len(width.at) * taps * VECTOR_COST, rows.go_past(dtype)
     scratch = (5 * pitch * dtype.itemsize, whole_vectors(8 * taps), 0)
-    return Pass(
-        rows.shape, call, packed(*fixed, *rows[2:], pitch), length, cost, (width, along), scratch, rows.go_past(dtype)
-    )
+    return Pass(rows.shape, call, packed(*fixed, *rows[2:], pitch), length, cost, owners, scratch, past)
 
 
 def copy_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass:

@@ -293,6 +293,8 @@ def _halve_floats(pairs):
                 row, next = min(max(first, 0), n_in - 1), min(max(first + 1, 0), n_in - 1)
                 # what is no output row is written to the ring's last
                 aside = part < pairs - 1 or not is_whole
+                # what a group writes beyond a row is written again with the next one; the band's last has none
+                ends = q + 1 == high and not aside and not past
                 g = 0
                 while g < groups:
                     until, to_piece = groups, q * row_out + at[g]
@@ -301,10 +303,9 @@ def _halve_floats(pairs):
                         out, at_out = ring, 4 * pitch + at[g]
                     elif past:
                         until, out, at_out = min(groups, g + PIECE // VECTOR), staging, place_in_line(dst, to_piece)
-                    elif q + 1 == high and g + 1 < groups:
+                    elif ends and g + 1 < groups:
                         until = groups - 1
-                    elif q + 1 == high:
-                        # what a group writes beyond a row is written again with the next one; but not by this band
+                    elif ends:
                         out, at_out = ring, 4 * pitch + at[g]
                     sum_pair(
                         out, at_out - at[g], ring, before, now, pitch,
@@ -315,7 +316,7 @@ def _halve_floats(pairs):
                         end = at[until] if until < groups else row_out
                         is_first, is_last = q == low and g == 0, q + 1 == high and until == groups
                         write_past(dst, to_piece, staging, at_out + end - at[g], is_first, is_last)
-                    elif q + 1 == high and until == groups and not aside:
+                    elif ends and until == groups:
                         for i in range(row_out - at[g]):
                             dst[to_piece + i] = ring[at_out + i]
                     g = until
