@@ -111,6 +111,7 @@ def operators() -> list[Operator]:
         interpolation((1, 16, 32, 128, 128), (20, 50, 50), "area"),
         interpolation((4, 64, 8192), (16384,), "linear"),
         interpolation((4, 64, 8192), (5000,), "linear"),
+        interpolation((1, 2, 48000), (16000,), "linear"),
         shuffle("pixel_shuffle", (1, 64, 256, 256), 2),
         shuffle("pixel_shuffle", (1, 64, 256, 256), 4),
         shuffle("pixel_shuffle", (8, 12, 540, 960), 2),

@@ -37,8 +37,8 @@ def run(src: Array, passes: Sequence[Pass], out: Array | None = None) -> Array:
         if out is not None and step is passes[-1]:
             dst = out
         else:
-            some = step.shape, src.dtype
-            dst = np.empty(*some) if step.is_small else new_array(*some, step.is_straight)
+            shape, dtype = step.shape, src.dtype
+            dst = np.empty(shape, dtype) if step.is_small else new_array(shape, dtype, step.is_straight)
         if dst.size:
             scratch = (*step.scratch[:-1], staging_bytes(dst)) if step.takes_staging else step.scratch
             in_bands(step.kernel, (address(dst), address(src)), step.fixed, step.length, step.cost, scratch)

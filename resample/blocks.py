@@ -1,6 +1,6 @@
 """The memory of large results: what one that is gone had, the next one gets.
 
-What is smaller than that the C library keeps for whoever comes next; what is large it gives back to the system as soon
+What is smaller than LARGE the C library keeps for whoever comes next; what is not it gives back to the system as soon
 as it is freed, and Linux clears memory before it gives it out again: a program that makes one large result after the
 other would wait for that longer than for the resampling (benchmarks/NOTES.md, "Kept memory"). So a few blocks are kept.
 The system is told that it may take their pages whenever it needs some (MADV_FREE). Where address space counts, none is
@@ -38,9 +38,9 @@ _kept: list[_Block] = []
 def new_array(shape: tuple[int, ...], dtype: np.dtype[Any], lined: bool = False) -> Array:
     """Return a C-contiguous array whose values are not set, as `np.empty` does, in a block if it is large.
 
-    `lined`: it begins at a line of the caches, unless it is small. malloc's begins within one, and a kernel whose
-    vectors each lie in two then takes up to 1.7 times as long; but it is of the very size that others free and ask for,
-    and so more often still in the caches: to others that is worth 1.1.
+    `lined`: it begins at a line of the caches, unless it is small. Memory of malloc's begins within a line, and a
+    kernel each of whose vectors then lies in two may take 1.7 times as long. But memory of exactly this size malloc
+    hands round among all who ask for it, still in the caches, which makes other kernels 1.1 times as fast.
     """
     nbytes = 0 if dtype.hasobject else math.prod(shape) * dtype.itemsize
     memory = _of_a_block(nbytes) if nbytes >= LARGE else None

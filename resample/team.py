@@ -34,6 +34,9 @@ TURNS = 4096  # of looking for work before sleeping, which take 40 to 200 micros
 OFTEN = 1e-3  # seconds after which it is asked again where the caller is
 MOST_SPARE = 1 << 20  # bytes of the largest memory that is left to the next call
 
+# what the layout of a call's memory depends on: kernel, fixed arguments, length, scratch, threads
+_Call = tuple["Kernel", bytes, int, Sequence[int], int]
+
 _lock = threading.Lock()
 _team: _Team | None = None
 
@@ -51,7 +54,10 @@ def in_bands(
     if cost >= 2 * GRAIN:  # to ask takes as long as a tenth of a small call
         threads = max(1, min(board.HELPERS + 1, length, cost // GRAIN, get_num_threads()))
     call = kernel, fixed, length, scratch, threads
-    memory = _spare.pop() if _spare else None
+    try:
+        memory = _spare.pop()
+    except IndexError:
+        memory = None
     if memory is None or memory.call != call:
         memory = _laid_out(memory, len(places), call)
     numbers = memory.numbers
@@ -105,9 +111,6 @@ def _share(job: Sequence[int], threads: int, cost: int) -> None:
     team.ended = time.perf_counter()
 
 
-_Call = tuple["Kernel", bytes, int, Sequence[int], int]
-
-
 class _Memory:
     """Memory of one call, from the beginning of a line of the caches on."""
 
@@ -116,7 +119,7 @@ class _Memory:
         memory = from_a_line(nbytes)
         self.address = memory.ctypes.data
         self.bytes = memory.data
-        """Keeps it."""
+        """A view, which keeps the memory."""
         self.numbers = self.bytes.cast("q")
         self.call: _Call | None = None
         """What it has the arguments of: one that is made again and again finds them there."""

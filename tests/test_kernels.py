@@ -346,6 +346,29 @@ def test_fast_floats_are_plain_floats(
     assert "contract_floats" in taken
 
 
+@pytest.mark.parametrize("rows", [1, 2, 7])
+def test_few_rows(rows: int, monkeypatch: pytest.MonkeyPatch, taken: set[str], guarded: Guarded) -> None:
+    """Of signals, say: their tables are worth making, unless the rows are very long."""
+    if not cpu.fast_sums(np.dtype(np.float32)):
+        pytest.skip("this processor has no fast kernel for floats")
+    monkeypatch.setattr(cpu, "LONG_ROW", 5000)
+    rng = np.random.default_rng(16)
+    for n_in, n_out in [(8192, 5000), (100, 250), (4000, 5001)]:
+        src = rng.standard_normal((rows, n_in)).astype(np.float32)
+        tables = {1: plan(Axis("linear", n_in, n_out, None, False, False, "float32", False))}
+        plain = plain_result(src, tables, monkeypatch)
+        taken.clear()
+        for at_end in (True, False):
+            with guarded(at_end):
+                np.testing.assert_array_equal(apply(src, tables).view(np.uint32), plain.view(np.uint32))
+        assert taken == ({"contract_floats"} if n_out <= 5000 else {"contract_pixels"})
+        chosen = {1: plan(Axis("nearest", n_in, n_out, None, False, False, "float32", False))}
+        taken.clear()
+        with guarded(True):
+            np.testing.assert_array_equal(apply(src, chosen), src[:, chosen[1].start])
+        assert taken == ({"select_64"} if n_out <= 5000 else {"pick_4"})
+
+
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 7, 8, 16])
 @pytest.mark.parametrize(
     ("mode", "antialias", "kernel"),
@@ -366,17 +389,22 @@ def test_half_of_floats(
     rng = np.random.default_rng(15)
     wide = (16 // channels * channels * 5 + 16) // channels + 1  # as many pixels as have groups that are alike
     halved = []
-    for h, w in [(9, wide), (20, wide + 1), (8, 4 * wide), (5, wide + 7), (1, 3 * wide)]:
-        src = rng.standard_normal((2, 2 * h, 2 * w, channels)).astype(np.float32)
+    sizes = [(9, wide, 2), (20, wide + 1, 2), (8, 4 * wide, 2), (5, wide + 7, 2), (1, 3 * wide, 2)]
+    sizes += [(4, wide + more, times) for times in (1, 3, 4, 5, 8) for more in range(5)]  # the height alone
+    for h, w, times in sizes:
+        src = rng.standard_normal((2, 2 * h, times * w, channels)).astype(np.float32)
         src[0, 3 % h, 5] = np.inf
         src[1, 0, 0, 0] = src[1, -1, -1, -1] = np.nan
-        tables = tables_of(mode, antialias, "float32", (2 * h, 2 * w), (h, w))
+        tables = tables_of(mode, antialias, "float32", (2 * h, times * w), (h, w))
         plain = plain_result(src, tables, monkeypatch)
         taken.clear()
         for at_end in (True, False):
             with guarded(at_end):
                 np.testing.assert_array_equal(apply(src, tables).view(np.uint32), plain.view(np.uint32))
-        halved.append(taken == {kernel})
+        if times == 2:
+            halved.append(taken == {kernel})
+        else:
+            assert kernel not in taken
         (step,) = planned(src.shape, src.dtype, tuple(tables.items()))
         expected = plain.reshape(2 * h, -1)
         for low, high in [(0, 1), (0, 2 * h), (h // 2, h), (h - 1, h + 1), (2 * h - 1, 2 * h)]:

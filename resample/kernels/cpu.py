@@ -31,8 +31,8 @@ VECTOR_COST, LINE_COST = 3, 4
 # them however large they are, as other programs use the last level too
 PAST, CACHED = 1 << 24, 1 << 26
 
-# long rows, if so few, are done before the tables of a fast kernel would be made
-FEW_ROWS = 8
+# rows of so many values, if they are so few, are done often before the tables of a fast kernel would be made
+FEW_ROWS, LONG_ROW = 8, 1 << 16
 
 _NUMBER, _PLACES = ("int64",), ("int64*",)
 
@@ -76,9 +76,11 @@ class Pass(NamedTuple):
     takes_staging: bool = False
     """Whether the last of `scratch`, which is 0, may be what `staging_bytes` returns."""
     is_straight: bool = False
-    """Whether groups of a row go straight to the result, which then had better begin at a line of the caches."""
+    """Whether rows are resampled along the width alone, straight to the result: to begin at a line of the caches pays
+    there, as nothing else takes time."""
     is_small: bool = False
-    """Whether the result may be any array of NumPy's: to ask that takes a tenth of a small call."""
+    """Whether the result is of less than `blocks.LINED` bytes, so that `np.empty` will do: to find that out in each
+    call takes a tenth of a small one."""
 
 
 def goes_past(read: int, written: int) -> bool:
@@ -139,7 +141,7 @@ def fast_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass | No
     else:
         planes, n_in, n_out = math.prod(shape[: last - 1]), along.n_in, along.n_out
     rows = _Rows(after, planes, n_in, n_out, across.n_in * size, across.n_out * size)
-    if planes * n_in < FEW_ROWS < across.n_out // BLOCK:
+    if planes * n_in < FEW_ROWS and rows.row_out > LONG_ROW:
         return None
     if along and dtype == np.float32 and (halved := _halved_floats(rows, dtype, across, along, size)):
         return halved
@@ -271,7 +273,7 @@ def copy_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass:
     row_in, row_out = math.prod(shape[row_axes.stop :]) * dtype.itemsize, len(place) * size
     extent = (math.prod(shape[a] for a in row_axes), len(start), row_in)
     choice = None
-    few = math.prod(shape[: row_axes.start]) * len(start) < FEW_ROWS < len(place) // BLOCK
+    few = math.prod(shape[: row_axes.start]) * len(start) < FEW_ROWS and len(place) > LONG_ROW
     if window() and size < BLOCK <= row_out and not few:
         choice = tables.choices(axes[last], size, window())
     if choice:

@@ -1,6 +1,6 @@
-"""The fast kernels for pictures whose height becomes half: rows are added up in registers as soon as they are there.
+"""The fast kernels to half the size: rows are added up in registers as soon as they are there.
 
-Twins, as those of `rows`, of which they have the tables and the parts.
+Twins of plain kernels, as those of `rows`, of which they have the tables and the parts.
 """
 
 from __future__ import annotations
@@ -194,6 +194,8 @@ def _halve_floats(pairs):
     """
     taps = 2 * pairs
 
+    # of two taps, the third and the fourth are these again, and not used
+
     @register_jitable
     def taps_at(table, group):
         k = 16 * taps * group
@@ -293,7 +295,7 @@ def _halve_floats(pairs):
                 row, next = min(max(first, 0), n_in - 1), min(max(first + 1, 0), n_in - 1)
                 # what is no output row is written to the ring's last
                 aside = part < pairs - 1 or not is_whole
-                # what a group writes beyond a row is written again with the next one; the band's last has none
+                # what the last group writes beyond a row is written again with the next one; the band's last has none
                 ends = q + 1 == high and not aside and not past
                 g = 0
                 while g < groups:

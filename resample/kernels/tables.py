@@ -176,20 +176,23 @@ def float_widths(taps: Taps, channels: int) -> Width | None:
 
 @lru_cache(maxsize=128)
 def float_halves(taps: Taps, channels: int) -> Width | None:
-    """Return the tables of `float_widths` for `halving`, or None where it does not serve.
+    """Return the tables of `float_widths` for `halving.halve_floats`, or None where it does not serve.
 
     It does where a row becomes half, of two taps or four, two a unit, and all groups but some at the ends are alike:
-    where groups end with a pixel, and so may be less than 16 outputs.
+    where groups end with a pixel, and so may be less than 16 outputs. The kernel relies on it that only the last group
+    reaches beyond the row.
     """
     if taps.n_taps not in (2, 4) or taps.n_in * channels < 32 or channels > 16:
         return None
     firsts = _Firsts(taps, channels)
     begins = firsts.packed((0, len(firsts.places)), 16, 32 - channels, 16 // channels * channels)
-    if begins is None:
+    if begins is None or (begins[:-1] + 16 > len(firsts.places)).any():
         return None
     width = _of_floats(taps, channels, firsts, 2, begins[:, 0])
     first, end = _alike(width.at, width.base, width.source, width.weight)
     if end == 0 or (width.source[first:end] == UNUSED).any():
+        return None
+    if width.base[first + 1, 0, 0] - width.base[first, 0, 0] != 2 * (width.at[first + 1] - width.at[first]):
         return None
     return width._replace(alike=(first, end))
 
@@ -205,7 +208,7 @@ def _of_floats(taps: Taps, channels: int, firsts: _Firsts, taps_of_unit: int, at
     base = first.min(axis=1)[:, None] + order.min(axis=1) * channels
     base = np.minimum(base, row - 32)
     offset = first[:, None, None] + order[..., None] * channels - base[..., None, None]  # (groups, units, taps, 16)
-    # the lanes that the next group writes again may take anything
+    # the lanes that the next group writes again may take anything, and they alone may have taps beyond the window
     again = np.arange(16) >= np.diff(at, append=at[-1] + 16)[:, None, None, None]
     used = (order[..., None] < taps.length[pixel][:, None, None]) | again
     source = np.where(used, np.minimum(offset, 31), UNUSED).astype(np.uint8)
