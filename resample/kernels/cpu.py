@@ -29,7 +29,7 @@ VECTOR_COST, LINE_COST = 3, 4
 
 # bytes of the least result that is written past the caches; and, of what a call reads and writes, how many stay in
 # them however large they are, as other programs use the last level too
-PAST, CACHED = 1 << 24, 1 << 26
+PAST, CACHED = 1 << 24, 5 << 23
 
 # rows of so many values, if they are so few, are done often before the tables of a fast kernel would be made
 FEW_ROWS, LONG_ROW = 8, 1 << 16
