@@ -9,7 +9,7 @@ from numba import types
 from numba.extending import register_jitable
 
 from resample.kernels.pages import clear_onward
-from resample.kernels.past import end_of_piece, place_in_line, write_past
+from resample.kernels.past import piece, place_in_line, write_past
 from resample.kernels.rows import any_rows, clamped, narrow_sums, pairs_loader, wide_sums
 from resample.kernels.simd import (
     add_products,
@@ -330,11 +330,8 @@ def _halve_floats(pairs):
                     place[k] = (now if slot < taps - 2 else before) + slot % 2 * pitch
                 column = 0
                 while column < row_out:
-                    end, to_piece = row_out, q * row_out + column
-                    out, at_out = dst, to_piece
-                    if past:
-                        out, at_out = staging, place_in_line(dst, to_piece)
-                        end = end_of_piece(dst, to_piece, column, row_out, BLOCK)
+                    to_piece = q * row_out + column
+                    out, at_out, end = piece(dst, to_piece, staging, column, row_out, BLOCK)
                     any_rows(out, at_out, after(ring, column), place, weights, w, length[o], end - column)
                     if past:
                         is_first, is_last = q == low and column == 0, q + 1 == high and end == row_out

@@ -15,14 +15,19 @@ def place_in_line(dst, to):
 
 
 @register_jitable
-def end_of_piece(dst, to, column, length, least):
-    """Return where the piece ends that begins at a column of a row, at `dst[to]`: at a whole line, or with the row.
+def piece(dst, to, staging, column, length, least):
+    """Return where a piece of a row is made: an array and a place in it; and the column at which it ends.
 
-    None has less than `least` values. Pieces behind the first one of a row begin at a line then, so that no vector lies
-    across two lines of the staging buffer: it could be read back only when all stores before it are done.
+    It begins at a column of the row, at `dst[to]`. Where there is no buffer `staging`, that is also where it is made,
+    and all the rest is one piece. Else it ends at a whole line, or with the row, and none has less than `least` values.
+    Pieces behind the first one of a row begin at a line then, so that no vector lies across two lines of the buffer: it
+    could be read back only when all stores before it are done.
     """
-    end = column + PIECE * lanes(dst) // VECTOR - place_in_line(dst, to)
-    return end if end + least <= length else length
+    if place_of(staging, 0) == 0:
+        return dst, to, length
+    before = place_in_line(dst, to)
+    end = column + PIECE * lanes(dst) // VECTOR - before
+    return staging, before, end if end + least <= length else length
 
 
 @register_jitable

@@ -18,7 +18,7 @@ from numba import types
 from numba.extending import register_jitable
 
 from resample.kernels.pages import clear_onward
-from resample.kernels.past import end_of_piece, place_in_line, write_past
+from resample.kernels.past import piece, place_in_line, write_past
 from resample.kernels.simd import (
     add_byte_pairs,
     add_pairs,
@@ -153,11 +153,8 @@ def _contract(along_width, along_height, of_floats=False):
                     rows = src
             column = at[direct] if direct > 0 else 0
             while column < row_out:
-                end, to_piece = row_out, q * row_out + column
-                out, at_out = dst, to_piece
-                if past:
-                    out, at_out = staging, place_in_line(dst, to_piece)
-                    end = end_of_piece(dst, to_piece, column, row_out, BLOCK)
+                to_piece = q * row_out + column
+                out, at_out, end = piece(dst, to_piece, staging, column, row_out, BLOCK)
                 if n_weights == 0:
                     _copy_row(out, at_out, rows, source_row + column, end - column)
                 else:

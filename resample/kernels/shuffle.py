@@ -5,7 +5,7 @@ from __future__ import annotations
 from numba.extending import register_jitable
 
 from resample.kernels.pages import clear_onward
-from resample.kernels.past import end_of_piece, place_in_line, write_past
+from resample.kernels.past import piece, write_past
 from resample.kernels.simd import lanes, place_of, unweave, weave
 from resample.kernels.sizes import HUGE_PAGE, VECTOR
 
@@ -69,10 +69,8 @@ def rearrange(dst, src, sizes, to_strides, source_strides, staging, low, high):
         for _ in range(min(sizes[3] - last, high - row)):
             column = 0
             while column < n:
-                until, out, at = n, dst, to
-                if past:
-                    out, at = staging, place_in_line(dst, to + column * r)
-                    until = end_of_piece(dst, to + column * r, column * r, n * r, lanes(dst) * r) // r
+                out, at, behind = piece(dst, to + column * r, staging, column * r, n * r, lanes(dst) * r)
+                until = behind // r
                 start, length = source + column * source_n, until - column
                 if in_rows and r == 2:
                     _two_rows(weaves, out, at, to_r, src, start, source_r, length)
