@@ -26,7 +26,7 @@ from resample.blocks import new_array
 from resample.convolution_shape import DType, Shape, Steps, Triple, precise_type, shape_of
 from resample.devices import DeviceArray, borrowed
 from resample.kernels import entry
-from resample.kernels.sizes import VECTOR, whole_vectors
+from resample.kernels.sizes import RUN, VECTOR, whole_vectors
 from resample.team import in_bands
 
 DTYPES = ("float16", "float32", "float64", "int64")
@@ -277,7 +277,7 @@ def _phases_are_quicker(shape: Shape, images: int) -> bool:
 
     Phases compute outputs between the rows of small images too, and read the weights twice. A product of the other way
     takes the time of 1.4 multiply-adds for each input channel and 100 for what comes after: a mean of processors with
-    AVX-512, of which those that do it in two halves take 1.1 and the others 2.4.
+    AVX-512, of which those that do it in two halves and Intel's take 1.1 and the others 2.4.
     """
     if math.prod(shape.kernel) < math.prod(shape.stride):
         return False  # most phases are empty
@@ -297,7 +297,9 @@ def _is_finite(weights: Array) -> bool:
 
 # channels in a block of sums -> vectors a channel, so that a block fits 32 registers
 VECTORS = {1: 8, 2: 8, 3: 8, 4: 6, 8: 3}
-CHUNK = 1024  # sums of a phase and channel that are kept until they are written out
+# sums of a phase and channel that are kept until they are written out: few, which stay in the first level; more where
+# weights are copied anew for each chunk
+CHUNK, LONG_CHUNK = 512, 2048
 
 
 class Phases(NamedTuple):
@@ -310,8 +312,10 @@ class Phases(NamedTuple):
     """How many zeros are read after the last plane."""
     steps: Array
     first: Array
+    taps: Array
     offset: Array
     place: Array
+    together: int
 
 
 @lru_cache(maxsize=32)
@@ -321,21 +325,23 @@ def plan(shape: Shape, images: int) -> Phases:
     # the zeros after a row are those before the next, and after an image likewise
     _, h, w = (max(n + max(b, a), q) for n, b, a, q in zip(shape.size, before, after, steps, strict=True))
     d = before[0] + shape.size[0] + after[0]
-    pitches = (images * h * w, w, 1)
-    channel = np.arange(shape.in_channels)
-    offsets, weights = [], []
-    for phase in np.ndindex(*shape.stride):
-        offset, weight = channel * d * images * h * w, channel
-        for axis in range(3):
-            tap, shift = taps[axis][phase[axis]]
-            offset = np.add.outer(offset, shift * pitches[axis]).ravel()
-            weight = np.add.outer(weight * shape.kernel[axis], tap).ravel()
+    places, offsets = [], []
+    for phase in itertools.product(*taps):
+        place = offset = np.int64(0)
+        for (tap, shift), length, pitch in zip(phase, shape.kernel, (images * h * w, w, 1), strict=True):
+            place = np.add.outer(place * length, tap).ravel()
+            offset = np.add.outer(offset, shift * pitch).ravel()
+        places.append(place)
         offsets.append(offset)
-        weights.append(weight)
-    first = np.cumsum([0, *map(len, offsets)])
-    place = np.argsort(np.concatenate(weights))
-    tables = (np.array(steps), first, np.concatenate(offsets), place)
-    return Phases(before, (d, h, w), after[1] * w + after[2], *(table.astype(np.int64) for table in tables))
+    count = np.array([*map(len, offsets)], np.int64)
+    together = max(1, min(shape.in_channels, RUN // int(count.max())))
+    channel = np.arange(shape.in_channels, dtype=np.int64)
+    block = channels_of_a_block(shape.out_channels) * math.prod(shape.kernel)
+    offset = np.concatenate([np.add.outer(channel * d * images * h * w, some).ravel() for some in offsets])
+    place = np.concatenate([np.add.outer(channel % together * block, some).ravel() for some in places])
+    first = np.cumsum([0, *count[:-1] * shape.in_channels], dtype=np.int64)
+    tail = after[1] * w + after[2]
+    return Phases(before, (d, h, w), tail, np.array(steps, np.int64), first, count, offset, place, together)
 
 
 def _axis_phases(
@@ -359,39 +365,49 @@ def _axis_phases(
 def _correlate(result: Array, samples: Array, weights: Array, bias: Array, shape: Shape) -> None:
     images, groups = result.shape[:2]
     phases = plan(shape, images)
-    # by multiply-adds and loads; the last block is computed whole
-    channels = min(VECTORS, key=lambda count: -(-shape.out_channels // count) * (count + 1))
+    channels = channels_of_a_block(shape.out_channels)
     tile = VECTORS[channels] * VECTOR // result.itemsize
     d, h, w = phases.length
     count = groups * shape.in_channels * d * images * h * w
-    padded = np.zeros(count + phases.tail + tile, result.dtype)
-    top, left, front = (slice(b, b + n) for b, n in zip(phases.before, shape.size, strict=True))
-    padded[:count].reshape(groups, shape.in_channels, d, images, h, w)[:, :, top, :, left, front] = samples
+    padded = np.empty(count + phases.tail + tile, result.dtype)  # zeros everywhere would be written twice
+    padded[count:] = 0
+    inner = padded[:count].reshape(groups, shape.in_channels, d, images, h, w)
+    for axis, before, n in zip((2, 4, 5), phases.before, shape.size, strict=True):
+        along = inner.swapaxes(axis, 0)
+        along[:before] = along[before + n :] = 0
+        inner = along[before : before + n].swapaxes(axis, 0)
+    inner[...] = samples
 
     planes, height, columns = (int(steps) for steps in phases.steps)
     tall = (images - 1) * h + height
-    rows = _even(tall, max(1, CHUNK // w))
-    columns = _even(columns, CHUNK)
+    most = CHUNK if phases.together == shape.in_channels else LONG_CHUNK
+    rows = _even(tall, max(1, most // w))
+    columns = _even(columns, most)
     pitch = -(-((rows - 1) * w + columns) // tile) * tile
     blocks = groups * -(-shape.out_channels // channels)
     items = blocks * planes * -(-tall // rows) * -(-int(phases.steps[2]) // columns)
 
     value = result.dtype.name
     kernel = entry.kernel(
-        "convolution", f"correlate_{channels}", (f"{value}*",) * 6 + ("int64*",) * 7 + ("int64",) * 10
+        "convolution", f"correlate_{channels}", (f"{value}*",) * 6 + ("int64*",) * 8 + ("int64",) * 11
     )
     length, out, stride = _tables(phases.length, shape.out, shape.stride)
-    tables = (phases.first, phases.offset, phases.place, phases.steps, length, out, stride)
-    numbers = (images, groups, shape.in_channels, shape.out_channels, weights.shape[-1], rows, columns, pitch)
+    tables = (phases.first, phases.taps, phases.offset, phases.place, phases.steps, length, out, stride)
+    numbers = (images, groups, shape.in_channels, shape.out_channels, weights.shape[-1], phases.together)
 
     places = [*map(entry.address, (result, padded, weights, bias))]
-    fixed = entry.packed(*map(entry.address, tables), *numbers)
+    fixed = entry.packed(*map(entry.address, tables), *numbers, rows, columns, pitch)
     scratch = (
-        whole_vectors((phases.place.size + 2) * channels * result.itemsize),
+        whole_vectors((2 + phases.together * weights.shape[-1]) * channels * result.itemsize),
         whole_vectors(math.prod(shape.stride) * channels * pitch * result.itemsize),
     )
     cost = result.size * max(1, phases.place.size // math.prod(shape.stride) // 16)
     in_bands(kernel, places, fixed, items, cost, scratch)
+
+
+def channels_of_a_block(out_channels: int) -> int:
+    """Return how many take the fewest multiply-adds and loads; the last block is computed whole."""
+    return min(VECTORS, key=lambda count: -(-out_channels // count) * (count + 1))
 
 
 def _even(count: int, most: int) -> int:

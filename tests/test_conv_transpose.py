@@ -194,19 +194,23 @@ def test_adjoint_of_the_convolution() -> None:
     assert math.isclose(np.vdot(down, x), np.vdot(y, up), rel_tol=1e-12)
 
 
+@pytest.mark.parametrize("channels", [6, 140])  # of one run, and of several
 @pytest.mark.parametrize("images", [1, 3])
 @pytest.mark.parametrize("axes", [1, 2, 3])
-def test_chunks_do_not_change_results(axes: int, images: int, way: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_do_not_change_results(
+    axes: int, images: int, channels: int, way: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for dtype in ("float32", "int64"):
         arrays = [
-            random_array((images, 6, *SIZE[axes]), dtype, 1),
-            random_array((6, 10, *(3,) * axes), dtype, 2),
+            random_array((images, channels, *SIZE[axes]), dtype, 1),
+            random_array((channels, 10, *(3,) * axes), dtype, 2),
             random_array((20,), dtype, 3),
         ]
         options = {"stride": 2, "padding": 1, "groups": 2}
         expected = OURS[axes](*arrays, **options)
         for chunk in (1, 5, 30):
             monkeypatch.setattr(convolution, "CHUNK", chunk)
+            monkeypatch.setattr(convolution, "LONG_CHUNK", chunk)
             monkeypatch.setattr(convolution, "PRODUCTS", chunk * 1000)
             np.testing.assert_array_equal(OURS[axes](*arrays, **options), expected)
 
@@ -228,6 +232,12 @@ def test_long_rows_and_long_sums(shape: tuple[int, ...], way: bool) -> None:
     for dtype in ("float32", "float64", "int64"):
         arrays = [random_array(shape, dtype, 1), random_array((shape[1], 3, 2, 5), dtype, 2), np.ones(3, dtype)]
         compare(2, arrays, {"stride": (1, 3), "padding": (0, 2)})
+
+
+def test_kernels_of_more_taps_than_are_summed_at_a_time(way: bool) -> None:
+    for dtype in ("float32", "int64"):
+        arrays = [random_array((2, 3, 14, 15), dtype, 1), random_array((3, 5, 13, 24), dtype, 2)]
+        compare(2, arrays, {"stride": (1, 2), "padding": (3, 4)})
 
 
 def test_long_sums_are_nearer_to_exact_than_torchs() -> None:

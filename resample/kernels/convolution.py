@@ -2,8 +2,7 @@
 
 Along one axis output o receives tap k of input i where `o + padding == stride * i + dilation * k`. So the outputs of
 one phase, `o % stride`, are a convolution of stride 1 with the taps of that phase: with `q = o // stride`, each reads
-the inputs `q + shift`, one shift a tap. Every output is written once, by
-whoever owns it.
+the inputs `q + shift`, one shift a tap. Every output is written once, by whoever owns it.
 
 `correlate_*` take an input with zeros around it. Then a tap is one offset into flat memory, for many rows of outputs at
 once, seams between them included: the sums there are computed and dropped. `gather` takes the products of all taps
@@ -15,15 +14,14 @@ from __future__ import annotations
 from numba.extending import register_jitable
 
 from resample.kernels.simd import accumulate, after, begin, block, finish, lanes, resume
-
-RUN = 128  # terms that are summed before they are added to the rest, which halves the error of long sums
+from resample.kernels.sizes import RUN
 
 
 def _correlation(channels, vectors):
     def correlate(
         dst, src, weight, bias, weights, totals,
-        first, offset, place, steps, length, out, stride,
-        images, groups, in_channels, out_channels, volume, rows, columns, pitch, low, high,
+        first, taps, offset, place, steps, length, out, stride,
+        images, groups, in_channels, out_channels, volume, together, rows, columns, pitch, low, high,
     ):  # fmt: skip
         """Compute the outputs of the items `low:high`; an item is a chunk of the steps q for a block of channels.
 
@@ -31,58 +29,65 @@ def _correlation(channels, vectors):
         of size `out`. Per axis: `steps`, how many q there are, and `stride`. A chunk is `rows` by `columns` steps of
         one d; its rows may be of several images.
 
-        Per phase, the terms `first[phase]:first[phase + 1]` of its sums: `offset` into `src`, and `place`, which term
-        the weight of an input channel and tap is; `volume` is the size of the kernel.
+        The sums of a phase have its `taps` for each input channel; their terms begin at `first`. Per term: `offset`
+        into `src`, and `place` of its weight among those of `together` input channels, whose terms are summed at a
+        time; `volume` is the size of the kernel.
 
-        `weights` and `totals` are scratch: the weights of a block, term by term, then its biases and zeros; and
-        `pitch` values for each phase and channel of a block.
+        `weights` and `totals` are scratch: the biases of a block, zeros, and the weights for `together` input channels;
+        and `pitch` values for each phase and channel of a block.
         """
         sums = block(dst, channels, vectors)
         tile = vectors * lanes(dst)
+        factors = after(weights, 2 * channels)
         blocks = (out_channels + channels - 1) // channels
         tall = (images - 1) * length[1] + steps[1]
         row_chunks = (tall + rows - 1) // rows
         column_chunks = (steps[2] + columns - 1) // columns
-        phases = stride[0] * stride[1] * stride[2]
-        terms = first[phases]
+        planes = stride[1] * stride[2]
         packed = -1
         for item in range(low, high):
-            column, rest = item % column_chunks * columns, item // column_chunks
-            row, rest = rest % row_chunks * rows, rest // row_chunks
-            d, owner = rest % steps[0], rest // steps[0]
+            # one block after the other: they read the same samples, which are still in the second level
+            owner, rest = item % (groups * blocks), item // (groups * blocks)
+            column, rest = rest % column_chunks * columns, rest // column_chunks
+            row, d = rest % row_chunks * rows, rest // row_chunks
             group, c0 = owner // blocks, owner % blocks * channels
             valid = min(channels, out_channels - c0)
-            if packed != owner:
-                packed = owner
-                base = (group * in_channels * out_channels + c0) * volume
-                for ci in range(in_channels):
-                    for k in range(volume):
-                        at = place[ci * volume + k] * channels
-                        of = base + ci * out_channels * volume + k
-                        for c in range(channels):
-                            weights[at + c] = weight[of + c * volume] if c < valid else 0
-                for c in range(channels):
-                    weights[terms * channels + c] = bias[group * out_channels + c0 + c] if c < valid else 0
-                    weights[(terms + 1) * channels + c] = 0
             height, width = min(rows, tall - row), min(columns, steps[2] - column)
             needed = (height - 1) * length[2] + width
             plane = (group * in_channels * length[0] + d) * images * length[1]
             source = (plane + row) * length[2] + column
-            for begins in range(0, needed, tile):
-                # all phases of a tile read the same samples, which are still in cache
-                for phase in range(phases):
-                    if stride[0] * d + phase // (stride[1] * stride[2]) >= out[0]:
-                        continue
-                    opens, closes = first[phase], first[phase + 1]
-                    to = after(totals, phase * channels * pitch + begins)
-                    for run in range(opens, max(closes, opens + 1), RUN):
-                        begin(sums, after(weights, (terms + (run > opens)) * channels), channels, vectors)
-                        for e in range(run, min(run + RUN, closes)):
-                            samples = after(src, source + begins + offset[e])
-                            accumulate(sums, samples, after(weights, e * channels), channels, vectors)
-                        if run > opens:
-                            resume(sums, to, pitch, channels, vectors)
-                        finish(sums, to, pitch, channels, vectors)
+            inside = min(stride[0], out[0] - stride[0] * d) * planes
+            for c in range(channels):
+                weights[c] = bias[group * out_channels + c0 + c] if c < valid else 0
+                weights[channels + c] = 0
+            for ci in range(0, in_channels, together):
+                count = min(together, in_channels - ci)
+                if packed != owner or count < in_channels:
+                    # as they lie: to put those of a tap side by side takes longer than to read them one by one
+                    packed = owner
+                    for k in range(count):
+                        of = after(weight, ((group * in_channels + ci + k) * out_channels + c0) * volume)
+                        to = after(factors, k * channels * volume)
+                        for i in range(valid * volume):
+                            to[i] = of[i]
+                        for i in range(valid * volume, channels * volume):
+                            to[i] = 0
+                for begins in range(0, needed, tile):
+                    # all phases of a tile read the same samples, which are still in the first level
+                    samples = after(src, source + begins)
+                    for phase in range(inside):
+                        opens = first[phase] + ci * taps[phase]
+                        closes = opens + count * taps[phase]
+                        to = after(totals, phase * channels * pitch + begins)
+                        for run in range(opens, max(closes, opens + 1), RUN):
+                            more = ci > 0 or run > opens
+                            begin(sums, after(weights, more * channels), channels, vectors)
+                            for e in range(run, min(run + RUN, closes)):
+                                sample, factor = after(samples, offset[e]), after(factors, place[e])
+                                accumulate(sums, sample, factor, volume, channels, vectors)
+                            if more:
+                                resume(sums, to, pitch, channels, vectors)
+                            finish(sums, to, pitch, channels, vectors)
             for phase_d in range(stride[0]):
                 od = stride[0] * d + phase_d
                 if od >= out[0]:

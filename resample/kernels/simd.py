@@ -620,27 +620,36 @@ def begin(typing_context, sums, values, channels, vectors):
 
 
 @intrinsic(prefer_literal=True)
-def accumulate(typing_context, sums, samples, weights, channels, vectors):
-    """Add `weights[c] * samples[...]` to the sums of channel c, with one rounding."""
+def accumulate(typing_context, sums, samples, weights, pitch, channels, vectors):
+    """Add `weights[c * pitch] * samples[...]` to the sums of channel c, with one rounding."""
 
     def emit(context, builder, signature, arguments):
         kind, align = _whole(sums.dtype), sums.dtype.bitwidth // 8
-        loads = [
-            builder.load(_place(builder, kind, arguments[1], _constant(v)), align=align)
-            for v in range(vectors.literal_value)
-        ]
-        for c in range(channels.literal_value):
-            weight = _spread(builder, builder.load(builder.gep(arguments[2], [_constant(c)])), kind.count)
-            for v, sample in enumerate(loads):
-                place = _place(builder, kind, arguments[0], _constant(c * vectors.literal_value + v))
+
+        def sample(v):
+            return builder.load(_place(builder, kind, arguments[1], _constant(v)), align=align)
+
+        def weight(c):
+            place = builder.gep(arguments[2], [builder.mul(arguments[3], _constant(c))])
+            return _spread(builder, builder.load(place), kind.count)
+
+        # registers hold the sums and the fewer of both, and of the more numerous one at a time
+        numbers = channels.literal_value, vectors.literal_value
+        few, many = (weight, sample) if numbers[0] < numbers[1] else (sample, weight)
+        held = [few(k) for k in range(min(numbers))]
+        for j in range(max(numbers)):
+            factor = many(j)
+            for k, other in enumerate(held):
+                c, v = (k, j) if few is weight else (j, k)
+                place = _place(builder, kind, arguments[0], _constant(c * numbers[1] + v))
                 if isinstance(sums.dtype, types.Float):
-                    total = _fused(builder, sample, weight, builder.load(place))
+                    total = _fused(builder, other, factor, builder.load(place))
                 else:
-                    total = builder.add(builder.mul(sample, weight), builder.load(place))
+                    total = builder.add(builder.mul(other, factor), builder.load(place))
                 builder.store(total, place)
         return context.get_dummy_value()
 
-    return types.void(sums, samples, weights, channels, vectors), emit
+    return types.void(sums, samples, weights, pitch, channels, vectors), emit
 
 
 @intrinsic(prefer_literal=True)
