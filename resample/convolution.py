@@ -426,9 +426,13 @@ def _gather(result: Array, samples: Array, weights: Array, bias: Array, shape: S
     together = max(1, min(images, PRODUCTS // (size * result.itemsize)))
     block = max(1, min(out_channels, PRODUCTS // (size * result.itemsize * together)))
     scratch = np.empty(together * block * size, result.dtype)
-    tables = _tables(shape.kernel, shape.size, shape.out, shape.stride, shape.padding, shape.dilation)
+    left = np.arange(shape.kernel[2], dtype=np.int64) * shape.dilation[2] - shape.padding[2]
+    begin = np.maximum(-(left // shape.stride[2]), 0)
+    end = np.minimum(-((left - shape.out[2]) // shape.stride[2]), shape.size[2])
+    sizes = _tables(shape.kernel, shape.size, shape.out, shape.stride, shape.padding, shape.dilation)
+    tables = (left, begin, end, *sizes)
     value = result.dtype.name
-    kernel = entry.kernel("convolution", "gather", (f"{value}*",) * 3 + ("int64*",) * 6 + ("int64",) * 5)
+    kernel = entry.kernel("convolution", "gather", (f"{value}*",) * 3 + ("int64*",) * 9 + ("int64",) * 5)
 
     starts = (range(0, images, together), range(groups), range(0, out_channels, block))
     for n, group, channel in itertools.product(*starts):

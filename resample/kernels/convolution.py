@@ -133,13 +133,14 @@ def write_phases(to, totals, length, stride, width, room):
 
 
 def gather(
-    dst, products, bias, kernel, size, out, stride, padding, dilation,
+    dst, products, bias, left, begin, end, kernel, size, out, stride, padding, dilation,
     images, channels, distance, low, high,
 ):  # fmt: skip
     """Add up the products (channel, tap, image, position) of the output rows `low:high` of (image, channel, d, h).
 
     Per axis: `kernel`, `size` and `out`, lengths of the kernel, the input and the output; `stride`, `padding`,
-    `dilation`. Images are `distance` values apart in `dst`.
+    `dilation`. Images are `distance` values apart in `dst`. Tap k of w goes to `left[k] + stride * i` for the inputs i
+    in `begin[k]:end[k]`.
     """
     for row in range(low, high):
         oh, rest = row % out[1], row // out[1]
@@ -160,8 +161,6 @@ def gather(
                     tap = ((channel * kernel[0] + kd) * kernel[1] + kh) * kernel[2] + kw
                     plane = (tap * images + n) * size[0] + d // stride[0]
                     line = after(products, (plane * size[1] + h // stride[1]) * size[2])
-                    left = kw * dilation[2] - padding[2]
-                    begins = max(0, (stride[2] - 1 - left) // stride[2])
-                    ends = min(size[2], (out[2] - left + stride[2] - 1) // stride[2])
-                    for i in range(begins, ends):
-                        to[left + stride[2] * i] += line[i]
+                    first, step = left[kw], stride[2]
+                    for i in range(begin[kw], end[kw]):
+                        to[first + step * i] += line[i]
