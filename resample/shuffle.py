@@ -22,8 +22,8 @@ DTYPES = (
     *("bool", "complex64", "complex128"),
 )
 
-# rows that are woven into one past the caches: of four it gives nothing
-_MOST_STAGED = 3
+# rows that are woven into one past the caches, as the kernel has vectors for them
+_MOST_STAGED = 4
 
 _KINDS = frozenset((np.dtype(name).kind, np.dtype(name).itemsize) for name in DTYPES)
 
@@ -122,7 +122,7 @@ def _check(array: Array) -> None:
 
 def _empty(shape: tuple[int, ...], dtype: np.dtype[Any], order: tuple[int, ...]) -> Array:
     """Return a new array whose axes lie in memory in the order `order`."""
-    memory: Array = new_array(tuple(shape[axis] for axis in order), dtype)
+    memory: Array = new_array(tuple(shape[axis] for axis in order), dtype, lined=True)
     if order == (0, 1, 2, 3):
         return memory
     return np.asarray(memory.transpose(np.argsort(order)))

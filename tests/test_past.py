@@ -48,7 +48,7 @@ def always(monkeypatch: pytest.MonkeyPatch, no_plans: None) -> list[int]:
         monkeypatch.setattr(module, "staging_bytes", lambda result: STAGING)
         monkeypatch.setattr(module, "in_bands", counted)
     for module in (cpu, shuffle):
-        monkeypatch.setattr(module, "goes_past", lambda read, written: True)
+        monkeypatch.setattr(module, "goes_past", lambda *_: True)
     return lengths
 
 
@@ -152,11 +152,16 @@ def test_places_in_a_line(offset: int, always: list[int]) -> None:
 
 def test_which_results(monkeypatch: pytest.MonkeyPatch) -> None:
     """Large ones of calls that the last level does not hold, by its size or by what others leave of it."""
-    for level, bound in ((1 << 20, 1 << 24), (1 << 25, 3 << 23), (1 << 29, 5 << 23)):
+    for level, cached, bound in (
+        (1 << 20, cpu.CACHED, 1 << 24),
+        (1 << 25, cpu.CACHED, 3 << 23),
+        (1 << 29, cpu.CACHED, 1 << 25),
+        (1 << 29, cpu.CACHED_BY_SUMS, 5 << 23),
+    ):
         monkeypatch.setattr(cpu, "last_level", lambda level=level: level)
-        assert cpu.goes_past(bound - cpu.PAST, cpu.PAST)
-        assert not cpu.goes_past(1 << 30, cpu.PAST - 1)
-        assert cpu.goes_past(bound - cpu.PAST - 1, cpu.PAST) == (bound == cpu.PAST)
+        assert cpu.goes_past(bound - cpu.PAST, cpu.PAST, cached)
+        assert not cpu.goes_past(1 << 30, cpu.PAST - 1, cached)
+        assert cpu.goes_past(bound - cpu.PAST - 1, cpu.PAST, cached) == (bound == cpu.PAST)
     monkeypatch.setattr(link, "IS_HERE", False)
     assert not cpu.goes_past(1 << 30, 1 << 30)
 

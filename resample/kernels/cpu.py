@@ -28,8 +28,9 @@ DType = np.dtype[Any]
 VECTOR_COST, LINE_COST = 3, 4
 
 # bytes of the least result that is written past the caches; and, of what a call reads and writes, how many stay in
-# them however large they are, as other programs use the last level too
-PAST, CACHED = 1 << 24, 5 << 23
+# them however large they are, as other programs use the last level too: of calls that wait for memory, and of sums of
+# bytes by weights of 16 bits, which take longer than that
+PAST, CACHED, CACHED_BY_SUMS = 1 << 24, 1 << 25, 5 << 23
 
 # rows of so many values, if they are so few, are done often before the tables of a fast kernel would be made
 FEW_ROWS, LONG_ROW = 8, 1 << 16
@@ -83,13 +84,13 @@ class Pass(NamedTuple):
     call takes a tenth of a small one."""
 
 
-def goes_past(read: int, written: int) -> bool:
-    """Return whether a call that reads and writes so many bytes may write past the caches.
+def goes_past(read: int, written: int, cached: int = CACHED) -> bool:
+    """Return whether a call that reads and writes so many bytes may write past the caches, which hold `cached` of them.
 
     That is faster for what would not stay there until somebody reads it. Done where it was measured, on Linux on
     x86-64.
     """
-    return link.IS_HERE and written >= PAST and read + written >= min(last_level() * 3 // 4, CACHED)
+    return link.IS_HERE and written >= PAST and read + written >= min(last_level() * 3 // 4, cached)
 
 
 def staging_bytes(result: Array) -> int:
@@ -111,10 +112,10 @@ class _Rows(NamedTuple):
     row_in: int
     row_out: int
 
-    def go_past(self, dtype: DType) -> bool:
-        """Return whether all may be written past the caches."""
+    def go_past(self, dtype: DType, cached: int = CACHED) -> bool:
+        """Return whether the sums may be written past the caches."""
         read, written = self.planes * self.n_in * self.row_in, self.planes * self.n_out * self.row_out
-        return goes_past(read * dtype.itemsize, written * dtype.itemsize)
+        return goes_past(read * dtype.itemsize, written * dtype.itemsize, cached)
 
 
 def fast_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass | None:
@@ -205,8 +206,8 @@ def _sums(
     if across is not None:
         vectors += rows.planes * rows.n_in * width.base[..., 0].size * (width.taps if dtype == np.float32 else 1)
     owners = across, along, weighted
-    cost, past = vectors * VECTOR_COST, rows.go_past(dtype)
-    return Pass(rows.shape, call, fixed, length, cost, owners, scratch, past, direct > 0)
+    past = rows.go_past(dtype, CACHED_BY_SUMS if weight == "int16" else CACHED)
+    return Pass(rows.shape, call, fixed, length, vectors * VECTOR_COST, owners, scratch, past, direct > 0)
 
 
 def _halved(rows: _Rows, across: tuple[tables.Width, Array, int], along: tuple[Taps, Array]) -> Pass | None:
