@@ -275,9 +275,9 @@ def convolved(
 def _phases_are_quicker(shape: Shape, images: int) -> bool:
     """Return whether sums by phases take less time than products do.
 
-    Phases compute outputs between the rows of small images too, and read the weights twice. A product of the other way
-    takes the time of 1.4 multiply-adds for each input channel and 100 for what comes after: a mean of processors with
-    AVX-512, of which those that do it in two halves and Intel's take 1.1 and the others 2.4.
+    Phases compute outputs between the rows of small images too, and copy the weights before they read them. A product
+    of the other way takes the time of 1.4 multiply-adds for each input channel and 100 for what comes after: a mean of
+    processors with AVX-512, of which those that do it in two halves and Intel's take 1.1 and the others 2.4.
     """
     if math.prod(shape.kernel) < math.prod(shape.stride):
         return False  # most phases are empty
@@ -297,9 +297,12 @@ def _is_finite(weights: Array) -> bool:
 
 # channels in a block of sums -> vectors a channel, so that a block fits 32 registers
 VECTORS = {1: 8, 2: 8, 3: 8, 4: 6, 8: 3}
-# sums of a phase and channel that are kept until they are written out: few, which stay in the first level; more where
-# weights are copied anew for each chunk
-CHUNK, LONG_CHUNK = 512, 2048
+# bytes of the weights whose terms are summed at a time, which stay in the first level
+WEIGHTS = 1 << 15
+# sums of a phase and channel that are kept until they are written out, and bytes of those of all phases and channels of
+# a block, which stay in the second level: few; more where not all terms are summed at once, as all weights are then
+# copied anew for each chunk
+CHUNK, LONG_CHUNK = (512, 1 << 17), (2048, 1 << 19)
 
 
 class Phases(NamedTuple):
@@ -319,7 +322,7 @@ class Phases(NamedTuple):
 
 
 @lru_cache(maxsize=32)
-def plan(shape: Shape, images: int) -> Phases:
+def plan(shape: Shape, images: int, itemsize: int) -> Phases:
     """Return the tables of all phases; terms are sorted by phase, input channel and tap."""
     before, after, steps, taps = zip(*map(_axis_phases, *shape[:6]), strict=True)
     # the zeros after a row are those before the next, and after an image likewise
@@ -334,9 +337,9 @@ def plan(shape: Shape, images: int) -> Phases:
         places.append(place)
         offsets.append(offset)
     count = np.array([*map(len, offsets)], np.int64)
-    together = max(1, min(shape.in_channels, RUN // int(count.max())))
-    channel = np.arange(shape.in_channels, dtype=np.int64)
     block = channels_of_a_block(shape.out_channels) * math.prod(shape.kernel)
+    together = max(1, min(shape.in_channels, RUN // int(count.max()), WEIGHTS // (block * itemsize)))
+    channel = np.arange(shape.in_channels, dtype=np.int64)
     offset = np.concatenate([np.add.outer(channel * d * images * h * w, some).ravel() for some in offsets])
     place = np.concatenate([np.add.outer(channel % together * block, some).ravel() for some in places])
     first = np.cumsum([0, *count[:-1] * shape.in_channels], dtype=np.int64)
@@ -364,7 +367,7 @@ def _axis_phases(
 
 def _correlate(result: Array, samples: Array, weights: Array, bias: Array, shape: Shape) -> None:
     images, groups = result.shape[:2]
-    phases = plan(shape, images)
+    phases = plan(shape, images, result.itemsize)
     channels = channels_of_a_block(shape.out_channels)
     tile = VECTORS[channels] * VECTOR // result.itemsize
     d, h, w = phases.length
@@ -378,14 +381,15 @@ def _correlate(result: Array, samples: Array, weights: Array, bias: Array, shape
         inner = along[before : before + n].swapaxes(axis, 0)
     inner[...] = samples
 
-    planes, height, columns = (int(steps) for steps in phases.steps)
+    planes, height, width = (int(steps) for steps in phases.steps)
     tall = (images - 1) * h + height
-    most = CHUNK if phases.together == shape.in_channels else LONG_CHUNK
+    most, nbytes = CHUNK if phases.together == shape.in_channels else LONG_CHUNK
+    most = max(1, min(most, nbytes // (math.prod(shape.stride) * channels * result.itemsize)))
     rows = _even(tall, max(1, most // w))
-    columns = _even(columns, most)
+    columns = min(width, -(-_even(width, most) // tile) * tile)
     pitch = -(-((rows - 1) * w + columns) // tile) * tile
     blocks = groups * -(-shape.out_channels // channels)
-    items = blocks * planes * -(-tall // rows) * -(-int(phases.steps[2]) // columns)
+    items = blocks * planes * -(-tall // rows) * -(-width // columns)
 
     value = result.dtype.name
     kernel = entry.kernel(
@@ -427,10 +431,10 @@ def _gather(result: Array, samples: Array, weights: Array, bias: Array, shape: S
     block = max(1, min(out_channels, PRODUCTS // (size * result.itemsize * together)))
     scratch = np.empty(together * block * size, result.dtype)
     left = np.arange(shape.kernel[2], dtype=np.int64) * shape.dilation[2] - shape.padding[2]
-    begin = np.maximum(-(left // shape.stride[2]), 0)
-    end = np.minimum(-((left - shape.out[2]) // shape.stride[2]), shape.size[2])
+    opens = np.maximum(-(left // shape.stride[2]), 0)
+    closes = np.minimum(-((left - shape.out[2]) // shape.stride[2]), shape.size[2])
     sizes = _tables(shape.kernel, shape.size, shape.out, shape.stride, shape.padding, shape.dilation)
-    tables = (left, begin, end, *sizes)
+    tables = (left, opens, closes, *sizes)
     value = result.dtype.name
     kernel = entry.kernel("convolution", "gather", (f"{value}*",) * 3 + ("int64*",) * 9 + ("int64",) * 5)
 

@@ -209,8 +209,8 @@ def test_chunks_do_not_change_results(
         options = {"stride": 2, "padding": 1, "groups": 2}
         expected = OURS[axes](*arrays, **options)
         for chunk in (1, 5, 30):
-            monkeypatch.setattr(convolution, "CHUNK", chunk)
-            monkeypatch.setattr(convolution, "LONG_CHUNK", chunk)
+            monkeypatch.setattr(convolution, "CHUNK", (chunk, 1 << 20))
+            monkeypatch.setattr(convolution, "LONG_CHUNK", (chunk, 1 << 20))
             monkeypatch.setattr(convolution, "PRODUCTS", chunk * 1000)
             np.testing.assert_array_equal(OURS[axes](*arrays, **options), expected)
 
@@ -218,7 +218,7 @@ def test_chunks_do_not_change_results(
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_threads_do_not_change_bits(dtype: str, way: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(team, "GRAIN", 1)
-    monkeypatch.setattr(convolution, "CHUNK", 64)
+    monkeypatch.setattr(convolution, "CHUNK", (64, 1 << 20))
     arrays = [random_array((2, 8, 20, 21), dtype, 1), random_array((8, 5, 4, 4), dtype, 2)]
     monkeypatch.setattr(threads, "_count", 1)
     expected = conv_transpose2d(*arrays, stride=2, padding=1)

@@ -121,7 +121,6 @@ def test_woven_rows(
     dtype: str, factor: int, always: list[int], monkeypatch: pytest.MonkeyPatch, guarded: Guarded
 ) -> None:
     rng = np.random.default_rng(factor)
-    monkeypatch.setattr(shuffle, "_MOST_STAGED", 4)
     for height, width in [(5, 3), (7, 64), (9, 67), (20, 300), (3, 1111)]:
         always.clear()
         array = rng.integers(0, 256, (3, 2 * factor * factor, height, width)).astype(dtype)

@@ -30,8 +30,9 @@ def _correlation(channels, vectors):
         one d; its rows may be of several images.
 
         The sums of a phase have its `taps` for each input channel; their terms begin at `first`. Per term: `offset`
-        into `src`, and `place` of its weight among those of `together` input channels, whose terms are summed at a
-        time; `volume` is the size of the kernel.
+        into `src`, and `place` of its weight for the first channel of a block, among those of `together` input
+        channels, whose terms are summed at a time; that of the next channel lies `volume`, the size of the kernel,
+        behind.
 
         `weights` and `totals` are scratch: the biases of a block, zeros, and the weights for `together` input channels;
         and `pitch` values for each phase and channel of a block.
@@ -44,7 +45,7 @@ def _correlation(channels, vectors):
         row_chunks = (tall + rows - 1) // rows
         column_chunks = (steps[2] + columns - 1) // columns
         planes = stride[1] * stride[2]
-        packed = -1
+        copied = -1
         for item in range(low, high):
             # one block after the other: they read the same samples, which are still in the second level
             owner, rest = item % (groups * blocks), item // (groups * blocks)
@@ -62,9 +63,9 @@ def _correlation(channels, vectors):
                 weights[channels + c] = 0
             for ci in range(0, in_channels, together):
                 count = min(together, in_channels - ci)
-                if packed != owner or count < in_channels:
+                if copied != owner or count < in_channels:
                     # as they lie: to put those of a tap side by side takes longer than to read them one by one
-                    packed = owner
+                    copied = owner
                     for k in range(count):
                         of = after(weight, ((group * in_channels + ci + k) * out_channels + c0) * volume)
                         to = after(factors, k * channels * volume)
@@ -78,6 +79,8 @@ def _correlation(channels, vectors):
                     for phase in range(inside):
                         opens = first[phase] + ci * taps[phase]
                         closes = opens + count * taps[phase]
+                        if opens == closes and ci > 0:
+                            continue
                         to = after(totals, phase * channels * pitch + begins)
                         for run in range(opens, max(closes, opens + 1), RUN):
                             more = ci > 0 or run > opens
@@ -133,14 +136,14 @@ def write_phases(to, totals, length, stride, width, room):
 
 
 def gather(
-    dst, products, bias, left, begin, end, kernel, size, out, stride, padding, dilation,
+    dst, products, bias, left, opens, closes, kernel, size, out, stride, padding, dilation,
     images, channels, distance, low, high,
 ):  # fmt: skip
     """Add up the products (channel, tap, image, position) of the output rows `low:high` of (image, channel, d, h).
 
     Per axis: `kernel`, `size` and `out`, lengths of the kernel, the input and the output; `stride`, `padding`,
     `dilation`. Images are `distance` values apart in `dst`. Tap k of w goes to `left[k] + stride * i` for the inputs i
-    in `begin[k]:end[k]`.
+    in `opens[k]:closes[k]`.
     """
     for row in range(low, high):
         oh, rest = row % out[1], row // out[1]
@@ -161,6 +164,6 @@ def gather(
                     tap = ((channel * kernel[0] + kd) * kernel[1] + kh) * kernel[2] + kw
                     plane = (tap * images + n) * size[0] + d // stride[0]
                     line = after(products, (plane * size[1] + h // stride[1]) * size[2])
-                    first, step = left[kw], stride[2]
-                    for i in range(begin[kw], end[kw]):
-                        to[first + step * i] += line[i]
+                    begins, step = left[kw], stride[2]
+                    for i in range(opens[kw], closes[kw]):
+                        to[begins + step * i] += line[i]

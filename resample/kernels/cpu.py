@@ -27,9 +27,9 @@ DType = np.dtype[Any]
 # line does that a copy must fetch from far away
 VECTOR_COST, LINE_COST = 3, 4
 
-# bytes of the least result that is written past the caches; and, of what a call reads and writes, how many stay in
-# them however large they are, as other programs use the last level too: of calls that wait for memory, and of sums of
-# bytes by weights of 16 bits, which take longer than that
+# bytes of the least result that is written past the caches; and of what a call reads and writes, how many the caches
+# hold at most, however large they are, as other programs use the last level too. Sums of bytes by weights of 16 bits
+# wait for the processor, not for memory, and gain less
 PAST, CACHED, CACHED_BY_SUMS = 1 << 24, 1 << 25, 5 << 23
 
 # rows of so many values, if they are so few, are done often before the tables of a fast kernel would be made
@@ -85,7 +85,7 @@ class Pass(NamedTuple):
 
 
 def goes_past(read: int, written: int, cached: int = CACHED) -> bool:
-    """Return whether a call that reads and writes so many bytes may write past the caches, which hold `cached` of them.
+    """Return whether a call that reads and writes so many bytes may write past the caches, which hold at most `cached`.
 
     That is faster for what would not stay there until somebody reads it. Done where it was measured, on Linux on
     x86-64.

@@ -630,8 +630,10 @@ def accumulate(typing_context, sums, samples, weights, pitch, channels, vectors)
             return builder.load(_place(builder, kind, arguments[1], _constant(v)), align=align)
 
         def weight(c):
-            place = builder.gep(arguments[2], [builder.mul(arguments[3], _constant(c))])
-            return _spread(builder, builder.load(place), kind.count)
+            index = builder.mul(arguments[3], _constant(c))
+            if kind.count * 64 == VECTOR * 8:
+                index = _hidden(builder, index)  # or LLVM loads all weights at once, for which there are no registers
+            return _spread(builder, builder.load(builder.gep(arguments[2], [index])), kind.count)
 
         # registers hold the sums and the fewer of both, and of the more numerous one at a time
         numbers = channels.literal_value, vectors.literal_value
@@ -696,10 +698,14 @@ def hidden(typing_context, number):
     """Return an int64 of which LLVM knows nothing, or it would keep a pointer for each row that is indexed with it."""
 
     def emit(context, builder, signature, arguments):
-        kind = ir.FunctionType(ir.IntType(64), [ir.IntType(64)])
-        return builder.asm(kind, "", "=r,0", arguments, False)
+        return _hidden(builder, arguments[0])
 
     return types.int64(types.int64), emit
+
+
+def _hidden(builder, number):
+    kind = ir.FunctionType(ir.IntType(64), [ir.IntType(64)])
+    return builder.asm(kind, "", "=r,0", [number], False)
 
 
 @intrinsic

@@ -20,8 +20,8 @@ PIECE = 1 << 10
 # one, and what belongs to a line before and behind
 STAGING = PIECE + 6 * VECTOR
 
-# terms of a transposed convolution that are summed before they are added to the rest: that halves the error of long
-# sums, and their samples and weights stay in the first level
+# terms of a transposed convolution that are summed at most before they are added to the rest: that halves the error of
+# long sums, and their samples stay in the first level
 RUN = 128
 
 # the index of a lane whose row of the table has no such tap; `simd.where_used` knows it by its highest bit
