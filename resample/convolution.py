@@ -26,7 +26,7 @@ from resample.blocks import new_array
 from resample.convolution_shape import DType, Shape, Steps, Triple, precise_type, shape_of
 from resample.devices import DeviceArray, borrowed
 from resample.kernels import entry
-from resample.kernels.sizes import RUN, VECTOR, whole_vectors
+from resample.kernels.sizes import RUN, VECTOR, VECTORS, whole_vectors
 from resample.team import in_bands
 
 DTYPES = ("float16", "float32", "float64", "int64")
@@ -295,8 +295,6 @@ def _is_finite(weights: Array) -> bool:
         return bool(np.isfinite(np.add.reduce(weights, axis=None)))
 
 
-# channels in a block of sums -> vectors a channel, so that a block fits 32 registers
-VECTORS = {1: 8, 2: 8, 3: 8, 4: 6, 8: 3}
 # bytes of the weights whose terms are summed at a time, which stay in the first level
 WEIGHTS = 1 << 15
 # sums of a phase and channel that are kept until they are written out, and bytes of those of all phases and channels of
@@ -310,6 +308,8 @@ class Phases(NamedTuple):
 
     before: Triple
     """How many zeros stand before each axis."""
+    channels: int
+    """How many a block has."""
     length: Triple
     tail: int
     """How many zeros are read after the last plane."""
@@ -337,14 +337,17 @@ def plan(shape: Shape, images: int, itemsize: int) -> Phases:
         places.append(place)
         offsets.append(offset)
     count = np.array([*map(len, offsets)], np.int64)
-    block = channels_of_a_block(shape.out_channels) * math.prod(shape.kernel)
+    # by multiply-adds and loads; the last block is computed whole
+    channels = min(VECTORS, key=lambda some: -(-shape.out_channels // some) * (some + 1))
+    block = channels * math.prod(shape.kernel)
     together = max(1, min(shape.in_channels, RUN // int(count.max()), WEIGHTS // (block * itemsize)))
     channel = np.arange(shape.in_channels, dtype=np.int64)
     offset = np.concatenate([np.add.outer(channel * d * images * h * w, some).ravel() for some in offsets])
     place = np.concatenate([np.add.outer(channel % together * block, some).ravel() for some in places])
     first = np.cumsum([0, *count[:-1] * shape.in_channels], dtype=np.int64)
     tail = after[1] * w + after[2]
-    return Phases(before, (d, h, w), tail, np.array(steps, np.int64), first, count, offset, place, together)
+    tables = (np.array(steps, np.int64), first, count, offset, place)
+    return Phases(before, channels, (d, h, w), tail, *tables, together)
 
 
 def _axis_phases(
@@ -368,11 +371,12 @@ def _axis_phases(
 def _correlate(result: Array, samples: Array, weights: Array, bias: Array, shape: Shape) -> None:
     images, groups = result.shape[:2]
     phases = plan(shape, images, result.itemsize)
-    channels = channels_of_a_block(shape.out_channels)
+    channels = phases.channels
     tile = VECTORS[channels] * VECTOR // result.itemsize
     d, h, w = phases.length
     count = groups * shape.in_channels * d * images * h * w
-    padded = np.empty(count + phases.tail + tile, result.dtype)  # zeros everywhere would be written twice
+    padded = np.empty(count + phases.tail + tile, result.dtype)
+    # zeros around the samples alone: with all of it zeros first, most would be written twice
     padded[count:] = 0
     inner = padded[:count].reshape(groups, shape.in_channels, d, images, h, w)
     for axis, before, n in zip((2, 4, 5), phases.before, shape.size, strict=True):
@@ -397,21 +401,17 @@ def _correlate(result: Array, samples: Array, weights: Array, bias: Array, shape
     )
     length, out, stride = _tables(phases.length, shape.out, shape.stride)
     tables = (phases.first, phases.taps, phases.offset, phases.place, phases.steps, length, out, stride)
-    numbers = (images, groups, shape.in_channels, shape.out_channels, weights.shape[-1], phases.together)
+    counts = (images, groups, shape.in_channels, shape.out_channels, weights.shape[-1], phases.together)
+    numbers = (*counts, rows, columns, pitch)
 
     places = [*map(entry.address, (result, padded, weights, bias))]
-    fixed = entry.packed(*map(entry.address, tables), *numbers, rows, columns, pitch)
+    fixed = entry.packed(*map(entry.address, tables), *numbers)
     scratch = (
         whole_vectors((2 + phases.together * weights.shape[-1]) * channels * result.itemsize),
         whole_vectors(math.prod(shape.stride) * channels * pitch * result.itemsize),
     )
     cost = result.size * max(1, phases.place.size // math.prod(shape.stride) // 16)
     in_bands(kernel, places, fixed, items, cost, scratch)
-
-
-def channels_of_a_block(out_channels: int) -> int:
-    """Return how many take the fewest multiply-adds and loads; the last block is computed whole."""
-    return min(VECTORS, key=lambda count: -(-out_channels // count) * (count + 1))
 
 
 def _even(count: int, most: int) -> int:

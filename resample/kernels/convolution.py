@@ -14,7 +14,7 @@ from __future__ import annotations
 from numba.extending import register_jitable
 
 from resample.kernels.simd import accumulate, after, begin, block, finish, lanes, resume
-from resample.kernels.sizes import RUN
+from resample.kernels.sizes import RUN, VECTORS
 
 
 def _correlation(channels, vectors):
@@ -112,9 +112,7 @@ def _correlation(channels, vectors):
     return correlate
 
 
-correlate_1, correlate_2, correlate_3, correlate_4, correlate_8 = (
-    _correlation(*shape) for shape in [(1, 8), (2, 8), (3, 8), (4, 6), (8, 3)]
-)
+correlate_1, correlate_2, correlate_3, correlate_4, correlate_8 = (_correlation(*shape) for shape in VECTORS.items())
 
 
 @register_jitable

@@ -631,7 +631,7 @@ def accumulate(typing_context, sums, samples, weights, pitch, channels, vectors)
 
         def weight(c):
             index = builder.mul(arguments[3], _constant(c))
-            if kind.count * 64 == VECTOR * 8:
+            if sums.dtype.bitwidth == 64:
                 index = _hidden(builder, index)  # or LLVM loads all weights at once, for which there are no registers
             return _spread(builder, builder.load(builder.gep(arguments[2], [index])), kind.count)
 
