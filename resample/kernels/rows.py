@@ -25,6 +25,8 @@ from resample.kernels.simd import (
     add_products,
     after,
     bits_as,
+    by_turns,
+    bytes_apart,
     bytes_of,
     choose_floats,
     first_lanes,
@@ -45,8 +47,6 @@ from resample.kernels.simd import (
     where_used,
 )
 from resample.kernels.sizes import BLOCK, PIECE, VECTOR
-
-TWO_BLOCKS = 2 * BLOCK  # Numba takes the name, not the product, as a constant
 
 # Rows are asked for before they are needed, a line for each group of bytes, two for each of floats, and one for every
 # second piece of a window. For whole windows that is doubled where those of a group begin further behind those of the
@@ -186,9 +186,9 @@ class _Sums(NamedTuple):
     level: Any
     """The same, in the order of the pairs."""
     add_rows: Any
-    """The same for bytes that are interleaved and one pair of weights for all."""
+    """(bytes of a row, bytes of the next row, the pair of weights of these, totals) to totals."""
     pack: Any
-    """Finished totals of interleaved bytes to bytes."""
+    """Finished totals of rows to bytes, in their order."""
 
 
 def wide_sums(window):
@@ -203,13 +203,15 @@ def wide_sums(window):
         return packed(shifted(total, precision), window)
 
     @register_jitable
-    def add_rows(pairs, weights, total):
-        both = bits_as(interleave(pairs, spread(types.uint8(0), TWO_BLOCKS)), types.int16)
-        return add_pairs(both, bits_as(spread(weights, BLOCK), types.int16), total)
+    def add_rows(row, next, weights, total):
+        # two neighbours of each row at once, of which a mask and a shift make words: bytes interleaved with each other
+        # and then with zeros LLVM makes one permutation of two registers, which takes twice as long
+        pairs = bytes_apart(interleave(bits_as(row, types.int16), bits_as(next, types.int16)))
+        return add_pairs(pairs, bits_as(spread(weights, BLOCK), types.int16), total)
 
     @register_jitable
     def pack(levels):
-        return packed(packed(levels, window), window)
+        return by_turns(packed(packed(levels, window), window))
 
     return _Sums(types.int32, add, shifted, level, add_rows, pack)
 
@@ -226,8 +228,8 @@ def narrow_sums(window):
         return shifted_words(total, precision, window)
 
     @register_jitable
-    def add_rows(pairs, weights, total):
-        return add_byte_pairs(pairs, bits_as(spread(weights, BLOCK), types.int8), total, window)
+    def add_rows(row, next, weights, total):
+        return add_byte_pairs(interleave(row, next), bits_as(spread(weights, BLOCK), types.int8), total, window)
 
     @register_jitable
     def pack(levels):
@@ -423,8 +425,8 @@ def _contract_bytes(window, sums, in_order=False, pieces=1):
                 i = max(0, min(column, length - BLOCK))
                 total = spread(kind(0), BLOCK)
                 for k in range(count or pairs):
-                    both = interleave(load(rows, place[2 * k] + i, BLOCK), load(rows, place[2 * k + 1] + i, BLOCK))
-                    total = add_rows(both, weights[weight + k], total)
+                    row, next = load(rows, place[2 * k] + i, BLOCK), load(rows, place[2 * k + 1] + i, BLOCK)
+                    total = add_rows(row, next, weights[weight + k], total)
                 store(dst, to + i, pack(shift(total, precision)))
 
         return sum_columns
@@ -444,8 +446,8 @@ def _contract_bytes(window, sums, in_order=False, pieces=1):
                 if edges[k] >= 0:
                     weight |= edges[k + 1] << 16
                     k += 2
-                both = interleave(load(rows, place[tap] + i, BLOCK), load(rows, place[tap + 1] + i, BLOCK))
-                total = add_wide_rows(both, types.int32(weight), total)
+                row, next = load(rows, place[tap] + i, BLOCK), load(rows, place[tap + 1] + i, BLOCK)
+                total = add_wide_rows(row, next, types.int32(weight), total)
             store(dst, to + i, pack_wide(shift_wide(total, edges[1])))
 
     @register_jitable

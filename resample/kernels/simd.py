@@ -329,6 +329,29 @@ def interleave(typing_context, a, b):
     return kind(a, b), emit
 
 
+@intrinsic
+def bytes_apart(typing_context, vector):
+    """Return the bytes of int16 as int16: first the lower ones, then the upper ones."""
+    kind = Vector(vector.element, 2 * vector.lanes)
+
+    def emit(context, builder, signature, arguments):
+        mask, shift = (ir.Constant(arguments[0].type, [number] * vector.lanes) for number in (255, 8))
+        return _joined(builder, [builder.and_(arguments[0], mask), builder.lshr(arguments[0], shift)])
+
+    return kind(vector), emit
+
+
+@intrinsic
+def by_turns(typing_context, vector):
+    """Return each 8 bytes with the first 4 and the last 4 by turns."""
+
+    def emit(context, builder, signature, arguments):
+        order = [c + k + half for c in range(0, vector.lanes, 8) for k in range(4) for half in (0, 4)]
+        return _arranged(builder, arguments[0], arguments[0], order)
+
+    return vector(vector), emit
+
+
 # two vectors to one of half the width, clamped, within each 16 bytes; by bytes of a register and bits of a lane
 _PACKS = {
     (64, 32): "llvm.x86.avx512.packssdw.512",
