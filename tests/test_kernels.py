@@ -18,6 +18,7 @@ from resample.kernels.entry import packed
 from resample.taps import Taps
 
 CASES = [("bilinear", False), ("bicubic", False), ("bilinear", True), ("bicubic", True), ("lanczos", True)]
+FLOATS = {16: {"contract_floats_16"}, 8: {f"contract_{kind}floats_8" for kind in ("", "near_", "far_")}}
 NARROW = CASES[:3]  # those whose weights to twice or half the size are few bits long
 
 
@@ -47,6 +48,7 @@ def plain_result(src: np.ndarray, tables: dict[int, Taps], monkeypatch: pytest.M
     """Return what the plain kernels make of an array."""
     with monkeypatch.context() as patch:
         patch.setattr(cpu, "window", lambda: 0)
+        patch.setattr(cpu, "float_lanes", lambda: 0)
         planned.cache_clear()
         return apply(src, tables)
 
@@ -247,16 +249,18 @@ def test_groups_that_are_alike(
     assert taken == {f"{kernel}_{shuffle}"}
 
 
+@pytest.mark.parametrize("lanes", [16, 8])
 @pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_rows_that_keep_their_height(
-    mode: str, channels: int, monkeypatch: pytest.MonkeyPatch, taken: set[str], guarded: Guarded
+    mode: str, channels: int, lanes: int, monkeypatch: pytest.MonkeyPatch, taken: set[str], guarded: Guarded
 ) -> None:
     """Of float32 they go straight to the result, but for the last block: a band writes its own rows and no other."""
-    if not cpu.fast_sums(np.dtype(np.float32)):
-        pytest.skip("this processor has no such kernel")
+    if lanes > store.float_lanes():
+        pytest.skip(f"this processor has no {lanes} lanes")
     rng = np.random.default_rng(14)
-    for n_in, n_out in [(64, 64 + channels), (70, 129), (300, 80), (300, 131), (40, 2000), (1000, 999)]:
+    monkeypatch.setattr(cpu, "float_lanes", lambda: lanes)
+    for n_in, n_out in [(64, 64 + channels), (70, 129), (300, 80), (300, 131), (40, 2000), (1000, 999), (2222, 250)]:
         src = rng.random((2, 5, n_in, channels), np.float32)
         tables = tables_of(mode, False, "float32", (5, n_in), (5, n_out))
         tables = {axis: taps for axis, taps in tables.items() if taps.n_in != 5}
@@ -272,7 +276,8 @@ def test_rows_that_keep_their_height(
             np.testing.assert_array_equal(rows[low:high], right[low:high])
             assert (rows[:low] == 7).all()
             assert (rows[high:] == 7).all()
-    assert "contract_floats" in taken
+    # the taps of several channels lie side by side
+    assert taken >= (FLOATS[lanes] if channels == 1 else FLOATS[lanes] - {"contract_far_floats_8"})
 
 
 @pytest.mark.parametrize(
@@ -320,20 +325,29 @@ def test_views_that_are_not_aligned() -> None:
         np.testing.assert_array_equal(F.interpolate(odd, size=size, mode="bilinear", antialias=True), expected)
 
 
+@pytest.mark.parametrize("lanes", [16, 8])
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize(("mode", "antialias"), CASES)
 def test_fast_floats_are_plain_floats(
-    mode: str, antialias: bool, channels: int, monkeypatch: pytest.MonkeyPatch, taken: set[str], guarded: Guarded
+    mode: str,
+    antialias: bool,
+    channels: int,
+    lanes: int,
+    monkeypatch: pytest.MonkeyPatch,
+    taken: set[str],
+    guarded: Guarded,
 ) -> None:
     """To the last bit, with infinities and NaN where the plain kernel has them."""
-    if store.shuffle_width() < 64:
-        pytest.skip("this processor has no fast kernel for floats")
+    if lanes > store.float_lanes():
+        pytest.skip(f"this processor has no {lanes} lanes")
     rng = np.random.default_rng(9)
+    monkeypatch.setattr(cpu, "float_lanes", lambda: lanes)
     for (h, w), (height, width) in [
         ((9, 70), (21, 143)),
         ((40, 131), (17, 66)),
         ((7, 99), (7, 160)),
         ((80, 90), (9, 90)),
+        ((9, 1301), (4, 123)),
     ]:
         src = rng.standard_normal((2, h, w, channels)).astype(np.float32)
         src[0, 3, 5] = np.inf
@@ -343,13 +357,14 @@ def test_fast_floats_are_plain_floats(
         for at_end in (True, False):
             with guarded(at_end):
                 np.testing.assert_array_equal(apply(src, tables).view(np.uint32), plain.view(np.uint32))
-    assert "contract_floats" in taken
+    # the taps of several channels lie side by side
+    assert taken >= (FLOATS[lanes] if channels == 1 else FLOATS[lanes] - {"contract_far_floats_8"})
 
 
 @pytest.mark.parametrize("rows", [1, 2, 7])
 def test_few_rows(rows: int, monkeypatch: pytest.MonkeyPatch, taken: set[str], guarded: Guarded) -> None:
     """Of signals, say: their tables are worth making, unless the rows are very long."""
-    if not cpu.fast_sums(np.dtype(np.float32)):
+    if store.float_lanes() < 16 or store.shuffle_width() < 64:
         pytest.skip("this processor has no fast kernel for floats")
     monkeypatch.setattr(cpu, "LONG_ROW", 5000)
     rng = np.random.default_rng(16)
@@ -361,7 +376,7 @@ def test_few_rows(rows: int, monkeypatch: pytest.MonkeyPatch, taken: set[str], g
         for at_end in (True, False):
             with guarded(at_end):
                 np.testing.assert_array_equal(apply(src, tables).view(np.uint32), plain.view(np.uint32))
-        assert taken == ({"contract_floats"} if n_out <= 5000 else {"contract_pixels"})
+        assert taken == ({"contract_floats_16"} if n_out <= 5000 else {"contract_pixels"})
         chosen = {1: plan(Axis("nearest", n_in, n_out, None, False, False, "float32", False))}
         taken.clear()
         with guarded(True):
@@ -384,7 +399,7 @@ def test_half_of_floats(
     guarded: Guarded,
 ) -> None:
     """To the last bit, in this kernel where both axes become half; a band writes its own rows and no other."""
-    if not cpu.fast_sums(np.dtype(np.float32)):
+    if store.float_lanes() < 16:
         pytest.skip("this processor has no fast kernel for floats")
     rng = np.random.default_rng(15)
     wide = (16 // channels * channels * 5 + 16) // channels + 1  # as many pixels as have groups that are alike

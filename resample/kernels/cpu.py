@@ -38,26 +38,39 @@ FEW_ROWS, LONG_ROW = 8, 1 << 16
 _NUMBER, _PLACES = ("int64",), ("int64*",)
 
 
-@cache
-def window() -> int:
-    """Return how many bytes the processor's shuffle chooses from, 64 or 16, or 0 where there is no fast kernel.
+def _asked() -> int:
+    """Return the most bytes that shuffles may choose from, as the environment variable RESAMPLE_SHUFFLE says.
 
-    The environment variable RESAMPLE_SHUFFLE can lower it, to 16 or 0: results are the same.
+    64, 16 or 0: results are the same.
 
     Raises:
         ValueError: the variable is none of these.
     """
-    from resample.kernels import store
-
     asked = os.environ.get("RESAMPLE_SHUFFLE", "") or "64"
     if asked not in ("0", "16", "64"):
         raise ValueError(f"RESAMPLE_SHUFFLE must be 0, 16 or 64, got {asked!r}")
-    return min(store.shuffle_width(), int(asked))
+    return int(asked)
+
+
+@cache
+def window() -> int:
+    """Return how many bytes the shuffle of bytes chooses from, 64 or 16, or 0 where there is no fast kernel."""
+    from resample.kernels import store
+
+    return min(store.shuffle_width(), _asked())
+
+
+@cache
+def float_lanes() -> int:
+    """Return how many float32 a vector has, 16 or, with narrow shuffles, 8, or 0 where there is no fast kernel."""
+    from resample.kernels import store
+
+    return min(store.float_lanes(), {64: 16, 16: 8, 0: 0}[_asked()])
 
 
 def fast_sums(dtype: DType) -> bool:
     """Return whether there is a fast kernel for sums of this type."""
-    return window() > 0 if dtype == np.uint8 else dtype == np.float32 and window() == 64
+    return window() > 0 if dtype == np.uint8 else dtype == np.float32 and float_lanes() > 0
 
 
 class Pass(NamedTuple):
@@ -144,9 +157,16 @@ def fast_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass | No
     rows = _Rows(after, planes, n_in, n_out, across.n_in * size, across.n_out * size)
     if planes * n_in < FEW_ROWS and rows.row_out > LONG_ROW:
         return None
-    if along and dtype == np.float32 and (halved := _halved_floats(rows, dtype, across, along, size)):
+    if (
+        along
+        and dtype == np.float32
+        and float_lanes() == 16
+        and (halved := _halved_floats(rows, dtype, across, along, size))
+    ):
         return halved
-    width = tables.widths(across, size, window()) if dtype == np.uint8 else tables.float_widths(across, size)
+    width = (
+        tables.widths(across, size, window()) if dtype == np.uint8 else tables.float_widths(across, size, float_lanes())
+    )
     if width is None:
         return None
     of_width = width, tables.edges(axes[last], across, size), across.precision
@@ -164,8 +184,18 @@ def _narrowed(axes: Mapping[int, Taps]) -> dict[int, Taps] | None:
 _CONTRACTS = {
     "int8": ("contract_narrow_{}", "int16*"),
     "int16": ("contract_wide_{}", "int32*"),
-    "float32": ("contract_floats", "float32*"),
+    "float32": ("contract_floats_{}", "float32*"),
 }
+
+
+def _special(width: tables.Width) -> str | None:
+    """Return the kernel for tables that make do with less than others of their type, or need more."""
+    pieces = width.base.shape[2]
+    if width.window == width.outputs:
+        return "contract_near_floats_{}" if pieces == 1 else "contract_far_floats_{}"
+    if width.in_order:
+        return "contract_ordered_{}"
+    return f"contract_by_{pieces}_{{}}" if pieces > 1 else None
 
 
 def _sums(
@@ -176,15 +206,13 @@ def _sums(
     if across and along and weight == "int8" and (halved := _halved(rows, across, along)):
         return halved
     kernel, pair = _CONTRACTS[weight]
-    if across and across[0].in_order:
-        kernel = "contract_ordered_{}"
-    elif across and across[0].base.shape[2] > 1:
-        kernel = f"contract_by_{across[0].base.shape[2]}_{{}}"
+    if across:
+        kernel = _special(across[0]) or kernel
     widths = (*_PLACES * 2, "uint8*", f"{weight}*", *_PLACES, *_NUMBER * 7)
     heights = (*_PLACES * 2, pair, *_PLACES, *_NUMBER * 2)
     value = f"{dtype.name}*"
     types = (*(value,) * 3, *_PLACES, value, *widths, *heights, *_NUMBER * 9)
-    call = entry.kernel("rows", kernel.format(window()), types)
+    call = entry.kernel("rows", kernel.format(float_lanes() if dtype == np.float32 else window()), types)
     of_width, of_height, weighted, depth, direct = [0] * len(widths), [0] * len(heights), None, 2, 0
     if across is not None:
         width, edges, precision = across

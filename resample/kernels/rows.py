@@ -29,6 +29,7 @@ from resample.kernels.simd import (
     bytes_apart,
     bytes_of,
     choose_floats,
+    choose_near,
     first_lanes,
     halves_added,
     hidden,
@@ -72,8 +73,8 @@ def _copy_row(dst, to, src, source, length):
         store(dst, to + i, load(src, source + i, BLOCK))
 
 
-def _contract(along_width, along_height, of_floats=False):
-    """Return the kernel that resamples rows by these two."""
+def _contract(along_width, along_height, lanes=0, pieces=1):
+    """Return the kernel that resamples rows by these two; `lanes` and `pieces` are those of floats."""
 
     def contract(
         dst, src, ring, place, staging,
@@ -101,7 +102,7 @@ def _contract(along_width, along_height, of_floats=False):
                 if (q - low) % 2 == 0:
                     # two rows share the tables; a last single one is done twice
                     next = source + (o + 1) * row_in if q + 1 < high else source + o * row_in
-                    if of_floats and direct > 0:
+                    if lanes > 0 and direct > 0:
                         along_width(
                             dst, q * row_out, min(q + 1, high - 1) * row_out, src,
                             source + o * row_in, next, 2 * row_in, at, base, index, weight, ends,
@@ -110,8 +111,9 @@ def _contract(along_width, along_height, of_floats=False):
                     u = direct * units
                     along_width(
                         ring, 0, pitch, src, source + o * row_in, next, 2 * row_in,
-                        after(at, direct), after(base, u), after(index, u * taps * 16), after(weight, u * taps * 16),
-                        ends, groups - direct, units, taps, outputs, alike_from, alike_to, precision,
+                        after(at, direct), after(base, u * pieces), after(index, u * taps * lanes),
+                        after(weight, u * taps * lanes), ends,
+                        groups - direct, units, taps, outputs, alike_from, alike_to, precision,
                     )  # fmt: skip
             else:
                 first = start[o]
@@ -474,52 +476,6 @@ contract_by_4_64, contract_by_8_64 = (_contract_bytes(64, wide_sums(64), pieces=
 contract_ordered_64, contract_ordered_16 = (_contract_bytes(window, narrow_sums(window), True) for window in (64, 16))
 
 
-@register_jitable
-def _groups_of_floats(
-    count, taps, dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups, units
-):  # fmt: skip
-    """Sum float32 of two rows, 16 outputs at a time; the taps of a unit are chosen from the same 32 neighbours."""
-    advance = 4 * _advance(base, groups, units)
-    more = advance > 2 * VECTOR or (advance > VECTOR and 4 * ahead > FAR)
-    for g in range(groups):
-        for line in range(2):
-            prefetch(src, source + base[g * units] + 16 * line + ahead)
-            prefetch(src, next + base[g * units] + 16 * line + ahead)
-        if more:
-            for line in range(2, 4):
-                prefetch(src, source + base[g * units] + 16 * line + ahead)
-                prefetch(src, next + base[g * units] + 16 * line + ahead)
-        total = spread(types.float32(-0.0), 16)
-        total_next = total
-        for u in range(g * units, g * units + count):
-            place, place_next = source + base[u], next + base[u]
-            low, high = load(src, place, 16), load(src, place + 16, 16)
-            low_next, high_next = load(src, place_next, 16), load(src, place_next + 16, 16)
-            for tap in range(taps):
-                k = 16 * (u * taps + tap)
-                lanes, weights = load(index, k, 16), load(weight, k, 16)
-                chosen, chosen_next = choose_floats(low, high, lanes), choose_floats(low_next, high_next, lanes)
-                total = where_used(lanes, add_products(chosen, weights, total), total)
-                total_next = where_used(lanes, add_products(chosen_next, weights, total_next), total_next)
-        store(dst, to + at[g], total)
-        store(dst, to_next + at[g], total_next)
-
-
-@register_jitable
-def _floats_along_width(
-    dst, to, to_next, src, source, next, ahead, at, base, index, weight, ends,
-    groups, units, taps, outputs, alike_from, alike_to, precision,
-):  # fmt: skip
-    if units == 1 and taps == 2:
-        _groups_of_floats(1, 2, dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups, 1)
-    elif units == 1 and taps == 4:
-        _groups_of_floats(1, 4, dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups, 1)
-    else:
-        _groups_of_floats(
-            units, taps, dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups, units
-        )  # fmt: skip
-
-
 def _columns_of_floats(count):
     """Return what adds up `count` rows, as a loop of so few costs as much as they do; or any number, if 0."""
 
@@ -552,7 +508,98 @@ def _floats_along_height(dst, to, rows, place, o, taps, weights, weight, edges, 
         any_rows(dst, to, rows, place, weights, weight, taps, length)
 
 
-contract_floats = _contract(_floats_along_width, _floats_along_height, True)
+def _window_of_floats(lanes, window, pieces):
+    """Return what loads the window of a unit, what chooses from it, and what asks for one that is needed later.
+
+    A window has twice as many values as there are lanes, or as many, which may be pieces of one value each.
+    """
+    lines = lanes // 8
+
+    @register_jitable
+    def two_vectors(src, source, base, unit):
+        place = source + base[unit]
+        return load(src, place, lanes), load(src, place + lanes, lanes)
+
+    @register_jitable
+    def one_vector(src, source, base, unit):
+        return load(src, source + base[unit], lanes)
+
+    @register_jitable
+    def in_pieces(src, source, base, unit):
+        return load_pieces(src, source, base, unit * pieces, pieces, lanes)
+
+    @register_jitable
+    def choose_of_two(values, places):
+        return choose_floats(values[0], values[1], places)
+
+    @register_jitable
+    def as_they_are(values, places):
+        return values
+
+    @register_jitable
+    def ask_for_lines(src, source, base, unit, ahead, more):
+        for line in range(lines):
+            prefetch(src, source + base[unit] + 16 * line + ahead)
+        if more:
+            for line in range(lines, 2 * lines):
+                prefetch(src, source + base[unit] + 16 * line + ahead)
+
+    @register_jitable
+    def ask_for_pieces(src, source, base, unit, ahead, more):
+        for k in range(unit * pieces, (unit + 1) * pieces):
+            prefetch(src, source + base[k] + ahead)
+
+    if pieces > 1:
+        return in_pieces, as_they_are, ask_for_pieces
+    return (one_vector, choose_near, ask_for_lines) if window == lanes else (two_vectors, choose_of_two, ask_for_lines)
+
+
+def _contract_floats(lanes, window, pieces=1):
+    """Return the kernel that sums float32, so many outputs at a time; see `_window_of_floats`."""
+    window_of, choose, ask_for = _window_of_floats(lanes, window, pieces)
+    near = lanes // 8 * VECTOR
+
+    @register_jitable
+    def sum_groups(
+        count, taps, dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups, units
+    ):  # fmt: skip
+        advance = 4 * _advance(base, groups, units * pieces)
+        more = advance > near or (advance > near // 2 and 4 * ahead > FAR)
+        for g in range(groups):
+            ask_for(src, source, base, g * units, ahead, more)
+            ask_for(src, next, base, g * units, ahead, more)
+            total = spread(types.float32(-0.0), lanes)
+            total_next = total
+            for u in range(g * units, g * units + count):
+                values, values_next = window_of(src, source, base, u), window_of(src, next, base, u)
+                for tap in range(taps):
+                    k = lanes * (u * taps + tap)
+                    places, weights = load(index, k, lanes), load(weight, k, lanes)
+                    sums = add_products(choose(values, places), weights, total)
+                    sums_next = add_products(choose(values_next, places), weights, total_next)
+                    total, total_next = where_used(places, sums, total), where_used(places, sums_next, total_next)
+            store(dst, to + at[g], total)
+            store(dst, to_next + at[g], total_next)
+
+    @register_jitable
+    def along_width(
+        dst, to, to_next, src, source, next, ahead, at, base, index, weight, ends,
+        groups, units, taps, outputs, alike_from, alike_to, precision,
+    ):  # fmt: skip
+        if units == 1 and taps == 2:
+            sum_groups(1, 2, dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups, 1)
+        elif units == 1 and taps == 4:
+            sum_groups(1, 4, dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups, 1)
+        else:
+            sum_groups(
+                units, taps, dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups, units
+            )  # fmt: skip
+
+    return _contract(along_width, _floats_along_height, lanes, pieces)
+
+
+contract_floats_16, contract_floats_8 = _contract_floats(16, 32), _contract_floats(8, 16)
+contract_near_floats_8, contract_far_floats_8 = _contract_floats(8, 8), _contract_floats(8, 8, 8)
 
 
 def _select(window):

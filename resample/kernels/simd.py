@@ -564,16 +564,35 @@ def add_products(typing_context, a, b, total):
 
 @intrinsic
 def choose_floats(typing_context, first, second, index):
-    """Return, of 16 and 16 float32, the one at each byte of `index`; AVX-512."""
+    """Return, of 16 and 16 float32 (AVX-512) or of 8 and 8 (AVX2), the one at each byte of `index`."""
 
     def emit(context, builder, signature, arguments):
         kind, places = arguments[0].type, _vector(types.int32, first.lanes)
-        function = ir.FunctionType(kind, [kind, places, kind])
-        choose = builder.module.declare_intrinsic("llvm.x86.avx512.vpermi2var.ps.512", fnty=function)
         wide = builder.zext(arguments[2], places)
-        return builder.call(choose, [arguments[0], wide, arguments[1]])
+        if first.lanes == 16:
+            function = ir.FunctionType(kind, [kind, places, kind])
+            choose = builder.module.declare_intrinsic("llvm.x86.avx512.vpermi2var.ps.512", fnty=function)
+            return builder.call(choose, [arguments[0], wide, arguments[1]])
+        function = ir.FunctionType(kind, [kind, places])
+        choose = builder.module.declare_intrinsic("llvm.x86.avx2.permps", fnty=function)
+        of_first, of_second = (builder.call(choose, [each, wide]) for each in arguments[:2])
+        bit = builder.and_(wide, ir.Constant(places, [first.lanes] * first.lanes))  # half the work of a comparison
+        is_first = builder.icmp_signed("==", bit, ir.Constant(places, [0] * first.lanes))
+        return builder.select(is_first, of_first, of_second)
 
     return first(first, second, index), emit
+
+
+@intrinsic
+def choose_near(typing_context, values, index):
+    """Return, of 8 float32, the one at the lower three bits of each byte of `index`; AVX2."""
+
+    def emit(context, builder, signature, arguments):
+        kind, places = arguments[0].type, _vector(types.int32, values.lanes)
+        choose = builder.module.declare_intrinsic("llvm.x86.avx2.permps", fnty=ir.FunctionType(kind, [kind, places]))
+        return builder.call(choose, [arguments[0], builder.zext(arguments[1], places)])
+
+    return values(values, index), emit
 
 
 @intrinsic

@@ -152,6 +152,14 @@ def shuffle_width() -> int:
     return 16 if "ssse3" in known or "neon" in known else 0
 
 
+def float_lanes() -> int:
+    """Return how many float32 this processor chooses from twice as many at once: 16 (AVX-512), 8 (AVX2) or 0."""
+    known = _processor()
+    if "avx512f" in known:
+        return 16
+    return 8 if "avx2" in known and "fma" in known else 0
+
+
 def _machine() -> llvm.TargetMachine:
     import llvmlite.binding as llvm
 

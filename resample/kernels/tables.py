@@ -19,7 +19,9 @@ class Width(NamedTuple):
     """How `rows` resamples a row: groups of outputs, and units of taps within a group that share a window."""
 
     outputs: int
-    """Values that a group writes: of bytes window / 2, / 4, / 8 or / 16, of floats 16."""
+    """Values that a group writes: of bytes window / 2, / 4, / 8 or / 16, of floats as many as there are lanes."""
+    window: int
+    """Values that the taps of a unit are chosen from."""
     taps: int
     """Taps of a unit."""
     at: Array
@@ -29,7 +31,7 @@ class Width(NamedTuple):
     bytes of outputs lie far apart: then it is four or eight, all as long, and serves more of them."""
     source: Array
     """For bytes (groups, units, window / 2, 2): which of the window make a pair, one output's tap and the next one.
-    For floats (groups, units, taps, 16): which of the window is an output's tap, or UNUSED."""
+    For floats (groups, units, taps, lanes): which of the window is an output's tap, or UNUSED."""
     weight: Array
     """The same shape; of the type of the weights of the taps."""
     in_order: bool
@@ -148,30 +150,35 @@ def widths(taps: Taps, channels: int, window: int) -> Width | None:
     # wider sums take so long that it would not pay
     alike = _alike(at, base, source, weight) if narrow and outputs == window // 2 else (0, 0)
     in_order = alike != (0, 0) and bool(identity.all())
-    return Width(outputs, taps_of_unit, at, base, aligned(source), aligned(weight), in_order, alike)
+    return Width(outputs, window, taps_of_unit, at, base, aligned(source), aligned(weight), in_order, alike)
 
 
 @lru_cache(maxsize=128)
-def float_widths(taps: Taps, channels: int) -> Width | None:
-    """Return the tables for rows of float32, 16 outputs a group, or None where the row is shorter than a window.
+def float_widths(taps: Taps, channels: int, lanes: int) -> Width | None:
+    """Return the tables for rows of float32, so many outputs a group, or None where the row is shorter than a window.
 
-    A window is 32 neighbours. Loading it costs about as much as the two or three taps that may share it; the more do,
-    the closer must the outputs of a group lie. Taps come in the order in which `simd.second_first` sums them.
+    A window is twice as many neighbours. Loading it costs about as much as the two or three taps that may share it; the
+    more do, the closer must the outputs of a group lie. Of 8 lanes, as many neighbours are cheaper, where they will do;
+    and where outputs lie far apart it pays to load taps one by one. Taps come in the order in which
+    `simd.second_first` sums them.
     """
-    row = taps.n_in * channels
-    if row < 32:
+    if taps.n_in * channels < 2 * lanes:
         return None
     firsts = _Firsts(taps, channels)
     fits = []
-    for taps_of_unit in range(1, min(taps.n_taps, 31 // channels + 1) + 1):
-        begins = firsts.packed((0, len(firsts.places)), 16, 32 - (taps_of_unit - 1) * channels)
-        if begins is not None:
-            units = -(-taps.n_taps // taps_of_unit)
-            fits.append((len(begins) * units * (4 + 3 * taps_of_unit), taps_of_unit, begins[:, 0]))
+    for window, cost in ((2 * lanes, 3), (lanes, 1)) if lanes == 8 else ((2 * lanes, 3),):
+        for taps_of_unit in range(1, min(taps.n_taps, (window - 1) // channels + 1) + 1):
+            begins = firsts.packed((0, len(firsts.places)), lanes, window - (taps_of_unit - 1) * channels)
+            if begins is not None:
+                units = -(-taps.n_taps // taps_of_unit)
+                fits.append((len(begins) * units * (4 + cost * taps_of_unit), window, 1, taps_of_unit, begins[:, 0]))
+    if lanes == 8 and len(firsts.places) >= lanes:
+        at = np.minimum(np.arange(0, len(firsts.places), lanes), len(firsts.places) - lanes)
+        fits.append((len(at) * taps.n_taps * 6, lanes, lanes, 1, at))
     if not fits:
         return None
-    _, taps_of_unit, at = min(fits, key=lambda fit: fit[0])
-    return _of_floats(taps, channels, firsts, taps_of_unit, at)
+    _, window, pieces, taps_of_unit, at = min(fits, key=lambda fit: fit[0])
+    return _of_floats(taps, channels, firsts, lanes, window, pieces, taps_of_unit, at)
 
 
 @lru_cache(maxsize=128)
@@ -188,7 +195,7 @@ def float_halves(taps: Taps, channels: int) -> Width | None:
     begins = firsts.packed((0, len(firsts.places)), 16, 32 - channels, 16 // channels * channels)
     if begins is None or (begins[:-1] + 16 > len(firsts.places)).any():
         return None
-    width = _of_floats(taps, channels, firsts, 2, begins[:, 0])
+    width = _of_floats(taps, channels, firsts, 16, 32, 1, 2, begins[:, 0])
     first, end = _alike(width.at, width.base, width.source, width.weight)
     if end == 0 or (width.source[first:end] == UNUSED).any():
         return None
@@ -197,24 +204,29 @@ def float_halves(taps: Taps, channels: int) -> Width | None:
     return width._replace(alike=(first, end))
 
 
-def _of_floats(taps: Taps, channels: int, firsts: _Firsts, taps_of_unit: int, at: Array) -> Width:
-    """Return the tables for groups of 16 outputs that begin `at` these, and units of so many taps."""
+def _of_floats(
+    taps: Taps, channels: int, firsts: _Firsts, lanes: int, window: int, pieces: int, taps_of_unit: int, at: Array
+) -> Width:
+    """Return the tables for groups of as many outputs as `lanes` that begin `at` these, and units of so many taps."""
     row, units = taps.n_in * channels, -(-taps.n_taps // taps_of_unit)
-    lane = np.minimum(at[:, None] + np.arange(16), len(firsts.places) - 1)
+    lane = np.minimum(at[:, None] + np.arange(lanes), len(firsts.places) - 1)
     pixel, first = lane // channels, firsts.places[lane]
     order = np.arange(units * taps_of_unit).reshape(units, taps_of_unit)
     if taps.n_taps > 1:
         order = np.where(order < 2, order ^ 1, order)
-    base = first.min(axis=1)[:, None] + order.min(axis=1) * channels
-    base = np.minimum(base, row - 32)
-    offset = first[:, None, None] + order[..., None] * channels - base[..., None, None]  # (groups, units, taps, 16)
+    place = first[:, None, None] + order[..., None] * channels  # (groups, units, taps, lanes)
+    if pieces > 1:
+        base, offset = np.minimum(place[:, :, 0], row - 1), np.zeros_like(place)
+    else:
+        base = np.minimum(first.min(axis=1)[:, None] + order.min(axis=1) * channels, row - window)[..., None]
+        offset = np.minimum(place - base[..., None], window - 1)
     # the lanes that the next group writes again may take anything, and they alone may have taps beyond the window
-    again = np.arange(16) >= np.diff(at, append=at[-1] + 16)[:, None, None, None]
+    again = np.arange(lanes) >= np.diff(at, append=at[-1] + lanes)[:, None, None, None]
     used = (order[..., None] < taps.length[pixel][:, None, None]) | again
-    source = np.where(used, np.minimum(offset, 31), UNUSED).astype(np.uint8)
+    source = np.where(used, offset, UNUSED).astype(np.uint8)
     tap = np.minimum(order, taps.n_taps - 1)[..., None]
     weight = np.where(used, taps.weight[pixel[:, None, None], tap], 0).astype(np.float32)
-    return Width(16, taps_of_unit, at, base[..., None], aligned(source), aligned(weight), False, (0, 0))
+    return Width(lanes, window, taps_of_unit, at, base, aligned(source), aligned(weight), False, (0, 0))
 
 
 def _alike(at: Array, base: Array, source: Array, weight: Array) -> tuple[int, int]:

@@ -1,0 +1,75 @@
+"""Kernels for processors that have less than this one: compiled as for them, and run here."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from resample.kernels import store
+
+SCRIPT = """
+import sys
+import llvmlite.binding as llvm
+import numpy as np
+from plans import tables_of
+from resample.apply import apply, planned
+from resample.kernels import cpu, entry, store
+
+processor, *features = sys.argv[1:]
+store._processor = lambda: (processor, *features)
+llvm.initialize_native_target()
+llvm.initialize_native_asmprinter()
+target = llvm.Target.from_default_triple()
+store._machine = lambda: target.create_target_machine(cpu=processor, features="", opt=3, jit=True)
+names, original = set(), entry.kernel
+entry.kernel = lambda module, name, types: (names.add(name), original(module, name, types))[1]
+widths = cpu.window, cpu.float_lanes
+print(cpu.window(), cpu.float_lanes())
+
+rng = np.random.default_rng(0)
+for dtype in ("uint8", "float32"):
+    for channels, before, after, mode, antialias in [
+        (1, (40, 131), (80, 262), "bicubic", False),
+        (3, (40, 131), (27, 90), "bilinear", False),
+        (1, (40, 262), (20, 131), "bilinear", True),
+        (1, (50, 999), (5, 90), "lanczos", True),
+    ]:
+        array = (rng.random((1, *before, channels)) * 255).astype(dtype)
+        tables = tables_of(mode, antialias, dtype, before, after)
+        results = []
+        for cpu.window, cpu.float_lanes in (widths, [lambda: 0] * 2):
+            planned.cache_clear()
+            results.append(apply(array, tables).tobytes())
+        assert results[0] == results[1], (dtype, channels, before, after, mode)
+print(*sorted(names))
+"""
+
+SSE = ("ssse3",)
+AVX2 = (*SSE, "avx2", "fma")
+AVX512 = (*AVX2, "avx512f", "avx512bw")
+
+
+@pytest.mark.parametrize(
+    ("processor", "features", "widths", "floats"),
+    [
+        ("nehalem", SSE, "16 0", set()),
+        ("haswell", AVX2, "16 8", {"contract_floats_8", "contract_near_floats_8", "contract_far_floats_8"}),
+        ("skylake-avx512", AVX512, "16 16", {"contract_floats_16", "halve_floats_2"}),
+    ],
+)
+def test_kernels_of_another_processor(
+    processor: str, features: tuple[str, ...], widths: str, floats: set[str], tmp_path: Path
+) -> None:
+    if not set(features) <= set(store._processor()):
+        pytest.skip(f"this processor is no {processor}")
+    variables = {"RESAMPLE_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parent), "RESAMPLE_SHUFFLE": ""}
+    command = [sys.executable, "-c", SCRIPT, processor, *features]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    found, names = done.stdout.splitlines()
+    assert found == widths
+    assert {name for name in names.split() if "floats" in name} == floats
+    assert set(names.split()) >= {"contract_wide_16", "halve_ordered_16"}
