@@ -303,11 +303,13 @@ def copy_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass:
     extent = (math.prod(shape[a] for a in row_axes), len(start), row_in)
     choice = None
     few = math.prod(shape[: row_axes.start]) * len(start) < FEW_ROWS and len(place) > LONG_ROW
-    if window() and size < BLOCK <= row_out and not few:
-        choice = tables.choices(axes[last], size, window())
+    # samples of 4 bytes are chosen from 32 of them where bytes are from 16
+    shuffle = 32 if window() == 16 and float_lanes() >= 8 and size % 4 == 0 else window()
+    if shuffle and size < BLOCK <= row_out and not few:
+        choice = tables.choices(axes[last], size, shuffle)
     if choice:
         types = (*("uint8*",) * 3, *_PLACES * 2, *("uint8*",) * 2, *_NUMBER * 2, *_PLACES, *_NUMBER * 6)
-        call = entry.kernel("rows", f"select_{window()}", types)
+        call = entry.kernel("rows", f"select_{shuffle}", types)
         fixed = [
             *map(entry.address, choice[1:]),
             len(choice.at),

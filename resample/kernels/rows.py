@@ -43,6 +43,7 @@ from resample.kernels.simd import (
     shifted,
     shifted_words,
     shuffle_bytes,
+    shuffle_fours,
     spread,
     store,
     where_used,
@@ -603,7 +604,11 @@ contract_near_floats_8, contract_far_floats_8 = _contract_floats(8, 8), _contrac
 
 
 def _select(window):
-    """Return the kernel that copies samples of any type, as bytes, by shuffles that choose from `window` of them."""
+    """Return the kernel that copies samples of any type, as bytes, by shuffles that choose from `window` of them.
+
+    From 32 it chooses 4 neighbours at a time.
+    """
+    shuffle = shuffle_fours if window == 32 else shuffle_bytes
 
     def groups_of(outputs):
         """Return what copies groups of so many bytes: to ask in each group how many takes as long as to copy them."""
@@ -616,7 +621,7 @@ def _select(window):
                 if outputs == window and in_order[g]:
                     store(dst, to + at[g], values)
                 else:
-                    chosen = shuffle_bytes(values, load(index, g * window, window))
+                    chosen = shuffle(values, load(index, g * window, window))
                     store(dst, to + at[g], first_lanes(chosen, outputs))
 
         return copy_groups
@@ -677,5 +682,4 @@ def _select(window):
     return select
 
 
-select_64 = _select(64)
-select_16 = _select(16)
+select_64, select_32, select_16 = (_select(window) for window in (64, 32, 16))

@@ -313,6 +313,18 @@ def shuffle_bytes(typing_context, vector, index):
 
 
 @intrinsic
+def shuffle_fours(typing_context, vector, index):
+    """Return, of 32 bytes as 8 times 4 neighbours, the four that each int32 of `index` tells; AVX2."""
+
+    def emit(context, builder, signature, arguments):
+        kind = _vector(types.int32, 8)
+        choose = builder.module.declare_intrinsic("llvm.x86.avx2.permd", fnty=ir.FunctionType(kind, [kind, kind]))
+        return builder.bitcast(builder.call(choose, [builder.bitcast(a, kind) for a in arguments]), arguments[0].type)
+
+    return vector(vector, index), emit
+
+
+@intrinsic
 def interleave(typing_context, a, b):
     """Return a and b interleaved within each 16 bytes, as processors do it; `packed` restores the order.
 

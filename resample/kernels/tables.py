@@ -174,7 +174,7 @@ def float_widths(taps: Taps, channels: int, lanes: int) -> Width | None:
                 fits.append((len(begins) * units * (4 + cost * taps_of_unit), window, 1, taps_of_unit, begins[:, 0]))
     if lanes == 8 and len(firsts.places) >= lanes:
         at = np.minimum(np.arange(0, len(firsts.places), lanes), len(firsts.places) - lanes)
-        fits.append((len(at) * taps.n_taps * 6, lanes, lanes, 1, at))
+        fits.append((len(at) * taps.n_taps * 7.5, lanes, lanes, 1, at))
     if not fits:
         return None
     _, window, pieces, taps_of_unit, at = min(fits, key=lambda fit: fit[0])
@@ -332,7 +332,8 @@ class Choice(NamedTuple):
     base: Array
     """(groups,) where in the source row a window begins."""
     source: Array
-    """(groups, window) which bytes of the window are written; those beyond `outputs` are not."""
+    """(groups, window) which bytes of the window are written; those beyond `outputs` are not. For a window of 32, as
+    the bytes of (groups, 8) int32: which 4 neighbours are."""
     in_order: Array
     """(groups,) whether that is the whole window as it is: most of a row that hardly changes its width."""
 
@@ -358,6 +359,8 @@ def choices(taps: Taps, size: int, window: int) -> Choice | None:
             source = np.zeros((groups, window), np.uint8)
             source[:, :outputs] = place - base[:, None]
             in_order = (outputs == window) & (source == np.arange(window)).all(axis=1)
+            if window == 32:
+                source = (source[:, ::4] // 4).astype(np.int32).view(np.uint8)
             return Choice(outputs, at, base, aligned(source), in_order.astype(np.uint8))
     return None
 
