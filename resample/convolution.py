@@ -26,7 +26,7 @@ from resample.blocks import new_array
 from resample.convolution_shape import DType, Shape, Steps, Triple, precise_type, shape_of
 from resample.devices import DeviceArray, borrowed
 from resample.kernels import entry
-from resample.kernels.sizes import RUN, VECTOR, VECTORS, whole_vectors
+from resample.kernels.sizes import BLOCKS, RUN, VECTOR, whole_vectors
 from resample.team import in_bands
 
 DTYPES = ("float16", "float32", "float64", "int64")
@@ -310,6 +310,8 @@ class Phases(NamedTuple):
     """How many zeros stand before each axis."""
     channels: int
     """How many a block has."""
+    vectors: int
+    """Of each of its channels."""
     length: Triple
     tail: int
     """How many zeros are read after the last plane."""
@@ -322,8 +324,8 @@ class Phases(NamedTuple):
 
 
 @lru_cache(maxsize=32)
-def plan(shape: Shape, images: int, itemsize: int) -> Phases:
-    """Return the tables of all phases; terms are sorted by phase, input channel and tap."""
+def plan(shape: Shape, images: int, itemsize: int, registers: int) -> Phases:
+    """Return the tables of all phases, for so many bytes of registers; terms are sorted by phase, channel and tap."""
     before, after, steps, taps = zip(*map(_axis_phases, *shape[:6]), strict=True)
     # the zeros after a row are those before the next, and after an image likewise
     _, h, w = (max(n + max(b, a), q) for n, b, a, q in zip(shape.size, before, after, steps, strict=True))
@@ -338,7 +340,8 @@ def plan(shape: Shape, images: int, itemsize: int) -> Phases:
         offsets.append(offset)
     count = np.array([*map(len, offsets)], np.int64)
     # by multiply-adds and loads; the last block is computed whole
-    channels = min(VECTORS, key=lambda some: -(-shape.out_channels // some) * (some + 1))
+    vectors = BLOCKS[registers]
+    channels = min(vectors, key=lambda some: -(-shape.out_channels // some) * (some + 1))
     block = channels * math.prod(shape.kernel)
     together = max(1, min(shape.in_channels, RUN // int(count.max()), WEIGHTS // (block * itemsize)))
     channel = np.arange(shape.in_channels, dtype=np.int64)
@@ -347,7 +350,7 @@ def plan(shape: Shape, images: int, itemsize: int) -> Phases:
     first = np.cumsum([0, *count[:-1] * shape.in_channels], dtype=np.int64)
     tail = after[1] * w + after[2]
     tables = (np.array(steps, np.int64), first, count, offset, place)
-    return Phases(before, channels, (d, h, w), tail, *tables, together)
+    return Phases(before, channels, vectors[channels], (d, h, w), tail, *tables, together)
 
 
 def _axis_phases(
@@ -370,9 +373,9 @@ def _axis_phases(
 
 def _correlate(result: Array, samples: Array, weights: Array, bias: Array, shape: Shape) -> None:
     images, groups = result.shape[:2]
-    phases = plan(shape, images, result.itemsize)
+    phases = plan(shape, images, result.itemsize, entry.register_bytes())
     channels = phases.channels
-    tile = VECTORS[channels] * VECTOR // result.itemsize
+    tile = phases.vectors * VECTOR // result.itemsize
     d, h, w = phases.length
     count = groups * shape.in_channels * d * images * h * w
     padded = np.empty(count + phases.tail + tile, result.dtype)
@@ -397,7 +400,7 @@ def _correlate(result: Array, samples: Array, weights: Array, bias: Array, shape
 
     value = result.dtype.name
     kernel = entry.kernel(
-        "convolution", f"correlate_{channels}", (f"{value}*",) * 6 + ("int64*",) * 8 + ("int64",) * 11
+        "convolution", f"correlate_{channels}_{phases.vectors}", (f"{value}*",) * 6 + ("int64*",) * 8 + ("int64",) * 11
     )
     length, out, stride = _tables(phases.length, shape.out, shape.stride)
     tables = (phases.first, phases.taps, phases.offset, phases.place, phases.steps, length, out, stride)

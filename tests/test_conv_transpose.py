@@ -23,6 +23,7 @@ from resample.convolution import (
     conv_transpose3d,
     conv_transpose_output_size,
 )
+from resample.kernels import entry
 
 OURS = {1: conv_transpose1d, 2: conv_transpose2d, 3: conv_transpose3d}
 TORCHS = {1: reference.conv_transpose1d, 2: reference.conv_transpose2d, 3: reference.conv_transpose3d}
@@ -35,12 +36,16 @@ WAYS = [True, False]
 ROUNDING = {"float16": 4.8e-7, "float32": 4.8e-7, "float64": 9e-16}
 
 
-@pytest.fixture(params=WAYS, ids=["phases", "products"])
+@pytest.fixture(
+    params=[(True, 2048), (True, 512), (False, 2048)], ids=["phases", "phases in few registers", "products"]
+)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Force one way, and prove that it is the one that runs."""
-    monkeypatch.setattr(convolution, "_phases_are_quicker", lambda shape, images: request.param)
-    monkeypatch.setattr(convolution, "_gather" if request.param else "_correlate", None)
-    return bool(request.param)
+    by_phases, registers = request.param
+    monkeypatch.setattr(convolution, "_phases_are_quicker", lambda shape, images: by_phases)
+    monkeypatch.setattr(convolution, "_gather" if by_phases else "_correlate", None)
+    monkeypatch.setattr(entry, "register_bytes", lambda: registers)
+    return bool(by_phases)
 
 
 def random_array(shape: tuple[int, ...], dtype: str, seed: int = 0) -> np.ndarray:

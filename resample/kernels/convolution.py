@@ -14,7 +14,7 @@ from __future__ import annotations
 from numba.extending import register_jitable
 
 from resample.kernels.simd import accumulate, after, begin, block, finish, lanes, resume
-from resample.kernels.sizes import RUN, VECTORS
+from resample.kernels.sizes import BLOCKS, RUN
 
 
 def _correlation(channels, vectors):
@@ -112,7 +112,12 @@ def _correlation(channels, vectors):
     return correlate
 
 
-correlate_1, correlate_2, correlate_3, correlate_4, correlate_8 = (_correlation(*shape) for shape in VECTORS.items())
+correlate_1_8, correlate_2_8, correlate_3_8, correlate_4_6, correlate_8_3 = (
+    _correlation(channels, vectors) for channels, vectors in BLOCKS[2048].items()
+)
+correlate_1_4, correlate_2_3, correlate_3_2, correlate_6_1 = (
+    _correlation(channels, vectors) for channels, vectors in BLOCKS[512].items()
+)
 
 
 @register_jitable

@@ -160,6 +160,11 @@ def float_lanes() -> int:
     return 8 if "avx2" in known and "fma" in known else 0
 
 
+def register_bytes() -> int:
+    """Return how many bytes this processor's vector registers hold: 2048 (AVX-512), else 512 (AVX2, Arm)."""
+    return 2048 if "avx512f" in _processor() else 512
+
+
 def _machine() -> llvm.TargetMachine:
     import llvmlite.binding as llvm
 
