@@ -384,6 +384,7 @@ def test_few_rows(rows: int, monkeypatch: pytest.MonkeyPatch, taken: set[str], g
         assert taken == ({"select_64"} if n_out <= 5000 else {"pick_4"})
 
 
+@pytest.mark.parametrize("lanes", [16, 8])
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 7, 8, 16])
 @pytest.mark.parametrize(
     ("mode", "antialias", "kernel"),
@@ -394,14 +395,19 @@ def test_half_of_floats(
     antialias: bool,
     kernel: str,
     channels: int,
+    lanes: int,
     monkeypatch: pytest.MonkeyPatch,
     taken: set[str],
     guarded: Guarded,
 ) -> None:
     """To the last bit, in this kernel where both axes become half; a band writes its own rows and no other."""
-    if store.float_lanes() < 16:
-        pytest.skip("this processor has no fast kernel for floats")
+    if lanes > store.float_lanes():
+        pytest.skip(f"this processor has no {lanes} lanes")
+    if channels > lanes:
+        pytest.skip("a group has no pixel")
     rng = np.random.default_rng(15)
+    monkeypatch.setattr(cpu, "float_lanes", lambda: lanes)
+    kernel = f"{kernel}_{lanes}"
     wide = (16 // channels * channels * 5 + 16) // channels + 1  # as many pixels as have groups that are alike
     halved = []
     sizes = [(9, wide, 2), (20, wide + 1, 2), (8, 4 * wide, 2), (5, wide + 7, 2), (1, 3 * wide, 2)]

@@ -56,8 +56,13 @@ AVX512 = (*AVX2, "avx512f", "avx512bw")
     ("processor", "features", "widths", "floats"),
     [
         ("nehalem", SSE, "16 0", set()),
-        ("haswell", AVX2, "16 8", {"contract_floats_8", "contract_near_floats_8", "contract_far_floats_8"}),
-        ("skylake-avx512", AVX512, "16 16", {"contract_floats_16", "halve_floats_2"}),
+        (
+            "haswell",
+            AVX2,
+            "16 8",
+            {"contract_floats_8", "contract_near_floats_8", "contract_far_floats_8", "halve_floats_2_8"},
+        ),
+        ("skylake-avx512", AVX512, "16 16", {"contract_floats_16", "halve_floats_2_16"}),
     ],
 )
 def test_kernels_of_another_processor(

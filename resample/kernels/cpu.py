@@ -157,16 +157,12 @@ def fast_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass | No
     rows = _Rows(after, planes, n_in, n_out, across.n_in * size, across.n_out * size)
     if planes * n_in < FEW_ROWS and rows.row_out > LONG_ROW:
         return None
-    if (
-        along
-        and dtype == np.float32
-        and float_lanes() == 16
-        and (halved := _halved_floats(rows, dtype, across, along, size))
-    ):
-        return halved
-    width = (
-        tables.widths(across, size, window()) if dtype == np.uint8 else tables.float_widths(across, size, float_lanes())
-    )
+    if dtype == np.uint8:
+        width = tables.widths(across, size, window())
+    else:
+        if along and (halved := _halved_floats(rows, dtype, across, along, size)):
+            return halved
+        width = tables.float_widths(across, size, float_lanes())
     if width is None:
         return None
     of_width = width, tables.edges(axes[last], across, size), across.precision
@@ -270,13 +266,13 @@ def _halved_floats(rows: _Rows, dtype: DType, across: Taps, along: Taps, size: i
         return None
     if taps == 2 and not (along.length == 2).all():
         return None
-    width = tables.float_halves(across, size)
+    width = tables.float_halves(across, size, float_lanes())
     if width is None:
         return None
     value = "float32*"
     widths, heights = (*_PLACES * 2, "uint8*", value, *_NUMBER * 3), (*_PLACES * 2, value, *_NUMBER)
     types = (*(value,) * 3, *_PLACES, value, *widths, *heights, *_NUMBER * 7)
-    call = entry.kernel("halving", f"halve_floats_{taps // 2}", types)
+    call = entry.kernel("halving", f"halve_floats_{taps // 2}_{float_lanes()}", types)
     fixed = [*map(entry.address, (width.at, width.base, width.source, width.weight)), len(width.at), *width.alike]
     fixed += [*map(entry.address, (along.start, along.length, along.weight)), lead]
     pitch = -(-rows.row_out // BLOCK) * BLOCK + BLOCK

@@ -187,7 +187,7 @@ halve_64, halve_16 = _halve(64), _halve(16)
 halve_ordered_64, halve_ordered_16 = _halve(64, True), _halve(16, True)
 
 
-def _halve_floats(pairs):
+def _halve_floats(pairs, lanes):
     """Return the kernel for float32 whose height and width become half, of so many `pairs` of taps along each.
 
     An output row takes its own pair of rows and, where there are two, the one before it, which the ring has.
@@ -198,55 +198,55 @@ def _halve_floats(pairs):
 
     @register_jitable
     def taps_at(table, group):
-        k = 16 * taps * group
+        k = lanes * taps * group
         return (
-            load(table, k, 16),
-            load(table, k + 16, 16),
-            load(table, k + 16 * (taps - 2), 16),
-            load(table, k + 16 * (taps - 1), 16),
+            load(table, k, lanes),
+            load(table, k + lanes, lanes),
+            load(table, k + lanes * (taps - 2), lanes),
+            load(table, k + lanes * (taps - 1), lanes),
         )
 
     def groups_of(same):
         """Return what sums groups of both rows: the `same` but for their places, with all taps in all lanes, or not."""
 
         @register_jitable
-        def add(low, high, lanes, weights, total):
-            sums = add_products(choose_floats(low, high, lanes), weights, total)
-            return sums if same else where_used(lanes, sums, total)
+        def add(low, high, places, weights, total):
+            sums = add_products(choose_floats(low, high, places), weights, total)
+            return sums if same else where_used(places, sums, total)
 
         @register_jitable
-        def sum_row(src, place, second, lanes, weights):
-            low, high = load(src, place, 16), load(src, place + 16, 16)
-            total = add(low, high, lanes[0], weights[0], spread(types.float32(-0.0), 16))
-            total = add(low, high, lanes[1], weights[1], total)
+        def sum_row(src, place, second, index, weights):
+            low, high = load(src, place, lanes), load(src, place + lanes, lanes)
+            total = add(low, high, index[0], weights[0], spread(types.float32(-0.0), lanes))
+            total = add(low, high, index[1], weights[1], total)
             if pairs == 2:
-                low, high = load(src, second, 16), load(src, second + 16, 16)
-                total = add(low, high, lanes[2], weights[2], total)
-                total = add(low, high, lanes[3], weights[3], total)
+                low, high = load(src, second, lanes), load(src, second + lanes, lanes)
+                total = add(low, high, index[2], weights[2], total)
+                total = add(low, high, index[3], weights[3], total)
             return total
 
         @register_jitable
         def sum_groups(
             dst, to, ring, before, now, pitch, src, source, next, ahead, at, base, index, weight, of_rows, first, end
         ):  # fmt: skip
-            lanes, weights = taps_at(index, first), taps_at(weight, first)
+            places, weights = taps_at(index, first), taps_at(weight, first)
             for g in range(first, end):
                 if not same:
-                    lanes, weights = taps_at(index, g), taps_at(weight, g)
+                    places, weights = taps_at(index, g), taps_at(weight, g)
                 place, second = base[g * pairs], base[g * pairs + pairs - 1]
-                for line in range(2):
+                for line in range(lanes // 8):
                     prefetch(src, source + place + 16 * line + ahead)
                     prefetch(src, next + place + 16 * line + ahead)
-                total = sum_row(src, source + place, source + second, lanes, weights)
-                total_next = sum_row(src, next + place, next + second, lanes, weights)
-                column, sums = at[g], spread(types.float32(-0.0), 16)
+                total = sum_row(src, source + place, source + second, places, weights)
+                total_next = sum_row(src, next + place, next + second, places, weights)
+                column, sums = at[g], spread(types.float32(-0.0), lanes)
                 # in the order of `simd.second_first`
                 if pairs == 1:
                     sums = add_products(total_next, of_rows[1], sums)
                     sums = add_products(total, of_rows[0], sums)
                 else:
-                    sums = add_products(load(ring, before + pitch + column, 16), of_rows[1], sums)
-                    sums = add_products(load(ring, before + column, 16), of_rows[0], sums)
+                    sums = add_products(load(ring, before + pitch + column, lanes), of_rows[1], sums)
+                    sums = add_products(load(ring, before + column, lanes), of_rows[0], sums)
                     sums = add_products(total, of_rows[2], sums)
                     sums = add_products(total_next, of_rows[3], sums)
                     store(ring, now + column, total)
@@ -287,8 +287,8 @@ def _halve_floats(pairs):
             is_whole = length[o] == taps and start[o] == 2 * o + lead
             w = o * taps
             of_rows = (
-                spread(weights[w], 16), spread(weights[w + 1], 16),
-                spread(weights[w + taps - 2], 16), spread(weights[w + taps - 1], 16),
+                spread(weights[w], lanes), spread(weights[w + 1], lanes),
+                spread(weights[w + taps - 2], lanes), spread(weights[w + taps - 1], lanes),
             )  # fmt: skip
             for part in range(0 if q == low or o == 0 else pairs - 1, pairs):
                 first = 2 * (o + part) + lead
@@ -304,7 +304,11 @@ def _halve_floats(pairs):
                     if aside:
                         out, at_out = ring, 4 * pitch + at[g]
                     elif past:
-                        until, out, at_out = min(groups, g + PIECE // VECTOR), staging, place_in_line(dst, to_piece)
+                        until, out, at_out = (
+                            min(groups, g + PIECE // (4 * lanes)),
+                            staging,
+                            place_in_line(dst, to_piece),
+                        )
                     elif ends and g + 1 < groups:
                         until = groups - 1
                     elif ends:
@@ -345,4 +349,6 @@ def _halve_floats(pairs):
     return halve_floats
 
 
-halve_floats_1, halve_floats_2 = _halve_floats(1), _halve_floats(2)
+halve_floats_1_16, halve_floats_2_16, halve_floats_1_8, halve_floats_2_8 = (
+    _halve_floats(pairs, lanes) for lanes in (16, 8) for pairs in (1, 2)
+)

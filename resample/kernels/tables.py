@@ -182,20 +182,20 @@ def float_widths(taps: Taps, channels: int, lanes: int) -> Width | None:
 
 
 @lru_cache(maxsize=128)
-def float_halves(taps: Taps, channels: int) -> Width | None:
+def float_halves(taps: Taps, channels: int, lanes: int) -> Width | None:
     """Return the tables of `float_widths` for `halving.halve_floats`, or None where it does not serve.
 
     It does where a row becomes half, of two taps or four, two a unit, and all groups but some at the ends are alike:
-    where groups end with a pixel, and so may be less than 16 outputs. The kernel relies on it that only the last group
+    where groups end with a pixel, and so may be less than a vector. The kernel relies on it that only the last group
     reaches beyond the row.
     """
-    if taps.n_taps not in (2, 4) or taps.n_in * channels < 32 or channels > 16:
+    if taps.n_taps not in (2, 4) or taps.n_in * channels < 2 * lanes or channels > lanes:
         return None
     firsts = _Firsts(taps, channels)
-    begins = firsts.packed((0, len(firsts.places)), 16, 32 - channels, 16 // channels * channels)
-    if begins is None or (begins[:-1] + 16 > len(firsts.places)).any():
+    begins = firsts.packed((0, len(firsts.places)), lanes, 2 * lanes - channels, lanes // channels * channels)
+    if begins is None or (begins[:-1] + lanes > len(firsts.places)).any():
         return None
-    width = _of_floats(taps, channels, firsts, 16, 32, 1, 2, begins[:, 0])
+    width = _of_floats(taps, channels, firsts, lanes, 2 * lanes, 1, 2, begins[:, 0])
     first, end = _alike(width.at, width.base, width.source, width.weight)
     if end == 0 or (width.source[first:end] == UNUSED).any():
         return None
