@@ -341,9 +341,14 @@ def plan(shape: Shape, images: int, itemsize: int, registers: int) -> Phases:
     count = np.array([*map(len, offsets)], np.int64)
     # by multiply-adds and loads; the last block is computed whole
     vectors = BLOCKS[registers]
-    channels = min(vectors, key=lambda some: -(-shape.out_channels // some) * (some + 1))
+    channels, most = (
+        min(some, key=lambda of_block: -(-shape.out_channels // of_block) * (of_block + 1))
+        for some in (vectors, BLOCKS[max(BLOCKS)])
+    )
     block = channels * math.prod(shape.kernel)
-    together = max(1, min(shape.in_channels, RUN // int(count.max()), WEIGHTS // (block * itemsize)))
+    # the same for all processors, as the order of sums depends on it
+    together = WEIGHTS // (most * math.prod(shape.kernel) * itemsize)
+    together = max(1, min(shape.in_channels, RUN // int(count.max()), together))
     channel = np.arange(shape.in_channels, dtype=np.int64)
     offset = np.concatenate([np.add.outer(channel * d * images * h * w, some).ravel() for some in offsets])
     place = np.concatenate([np.add.outer(channel % together * block, some).ravel() for some in places])

@@ -157,6 +157,19 @@ def test_both_ways_agree(call: tuple[int, list[np.ndarray], dict[str, Any], bool
         assert (np.abs(results[0] - results[1]) <= 2 * ROUNDING[arrays[0].dtype.name] * sizes).all()
 
 
+@settings(max_examples=100, deadline=None)
+@given(calls())
+def test_registers_do_not_change_bits(call: tuple[int, list[np.ndarray], dict[str, Any], bool]) -> None:
+    axes, arrays, options, bias = call
+    results = []
+    for registers in (2048, 512):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(convolution, "_phases_are_quicker", lambda shape, images: True)
+            patch.setattr(entry, "register_bytes", lambda registers=registers: registers)
+            results.append(OURS[axes](*arrays[: 2 + bias], **options).tobytes())
+    assert results[0] == results[1]
+
+
 def by_zero_insertion(
     samples: np.ndarray, weight: np.ndarray, stride: int, padding: int, extra: int, dilation: int
 ) -> np.ndarray:

@@ -276,7 +276,7 @@ def test_rows_that_keep_their_height(
             np.testing.assert_array_equal(rows[low:high], right[low:high])
             assert (rows[:low] == 7).all()
             assert (rows[high:] == 7).all()
-    # the taps of several channels lie side by side
+    # of several channels, which lie side by side, only sums of many taps are quicker by single loads
     assert taken >= (FLOATS[lanes] if channels == 1 else FLOATS[lanes] - {"contract_far_floats_8"})
 
 
@@ -357,15 +357,18 @@ def test_fast_floats_are_plain_floats(
         for at_end in (True, False):
             with guarded(at_end):
                 np.testing.assert_array_equal(apply(src, tables).view(np.uint32), plain.view(np.uint32))
-    # the taps of several channels lie side by side
+    # of several channels, which lie side by side, only sums of many taps are quicker by single loads
     assert taken >= (FLOATS[lanes] if channels == 1 else FLOATS[lanes] - {"contract_far_floats_8"})
 
 
+@pytest.mark.parametrize("lanes", [16, 8])
 @pytest.mark.parametrize("rows", [1, 2, 7])
-def test_few_rows(rows: int, monkeypatch: pytest.MonkeyPatch, taken: set[str], guarded: Guarded) -> None:
+def test_few_rows(rows: int, lanes: int, monkeypatch: pytest.MonkeyPatch, taken: set[str], guarded: Guarded) -> None:
     """Of signals, say: their tables are worth making, unless the rows are very long."""
-    if store.float_lanes() < 16 or store.shuffle_width() < 64:
-        pytest.skip("this processor has no fast kernel for floats")
+    if lanes > store.float_lanes() or 4 * lanes > max(store.shuffle_width(), 32):
+        pytest.skip(f"this processor has no {lanes} lanes, or no shuffles of so many bytes")
+    monkeypatch.setattr(cpu, "float_lanes", lambda: lanes)
+    monkeypatch.setattr(cpu, "window", lambda: 64 if lanes == 16 else 16)
     monkeypatch.setattr(cpu, "LONG_ROW", 5000)
     rng = np.random.default_rng(16)
     for n_in, n_out in [(8192, 5000), (100, 250), (4000, 5001)]:
@@ -376,12 +379,13 @@ def test_few_rows(rows: int, monkeypatch: pytest.MonkeyPatch, taken: set[str], g
         for at_end in (True, False):
             with guarded(at_end):
                 np.testing.assert_array_equal(apply(src, tables).view(np.uint32), plain.view(np.uint32))
-        assert taken == ({"contract_floats_16"} if n_out <= 5000 else {"contract_pixels"})
+        assert taken <= (FLOATS[lanes] if n_out <= 5000 else {"contract_pixels"})
+        assert len(taken) == 1
         chosen = {1: plan(Axis("nearest", n_in, n_out, None, False, False, "float32", False))}
         taken.clear()
         with guarded(True):
             np.testing.assert_array_equal(apply(src, chosen), src[:, chosen[1].start])
-        assert taken == ({"select_64"} if n_out <= 5000 else {"pick_4"})
+        assert taken == ({f"select_{4 * lanes}"} if n_out <= 5000 else {"pick_4"})
 
 
 @pytest.mark.parametrize("lanes", [16, 8])
@@ -476,3 +480,22 @@ def test_copies_from_few_of_the_bytes(dtype: str, taken: set[str], guarded: Guar
                 np.testing.assert_array_equal(apply(src, tables), expected)
     assert any(name.startswith("pick_") for name in taken)
     assert ("select_64" in taken) == (store.shuffle_width() == 64)
+
+
+def test_shuffles_can_be_kept_narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    widths = (cpu.window, cpu.float_lanes)
+    has = store.shuffle_width(), store.float_lanes()
+    try:
+        for asked, most in [("", (64, 16)), ("64", (64, 16)), ("16", (16, 8)), ("0", (0, 0))]:
+            monkeypatch.setenv("RESAMPLE_SHUFFLE", asked)
+            for function, limit, own in zip(widths, most, has, strict=True):
+                function.cache_clear()
+                assert function() == min(limit, own)
+        monkeypatch.setenv("RESAMPLE_SHUFFLE", "32")
+        for function in widths:
+            function.cache_clear()
+            with pytest.raises(ValueError, match="RESAMPLE_SHUFFLE must be 0, 16 or 64, got '32'"):
+                function()
+    finally:
+        for function in widths:
+            function.cache_clear()

@@ -16,6 +16,7 @@ import llvmlite.binding as llvm
 import numpy as np
 from plans import tables_of
 from resample.apply import apply, planned
+from resample.convolution import conv_transpose2d
 from resample.kernels import cpu, entry, store
 
 processor, *features = sys.argv[1:]
@@ -27,13 +28,13 @@ store._machine = lambda: target.create_target_machine(cpu=processor, features=""
 names, original = set(), entry.kernel
 entry.kernel = lambda module, name, types: (names.add(name), original(module, name, types))[1]
 widths = cpu.window, cpu.float_lanes
-print(cpu.window(), cpu.float_lanes())
+print(cpu.window(), cpu.float_lanes(), entry.register_bytes())
 
 rng = np.random.default_rng(0)
 for dtype in ("uint8", "float32"):
     for channels, before, after, mode, antialias in [
         (1, (40, 131), (80, 262), "bicubic", False),
-        (3, (40, 131), (27, 90), "bilinear", False),
+        (1, (40, 400), (27, 266), "bicubic", True),
         (1, (40, 262), (20, 131), "bilinear", True),
         (1, (50, 999), (5, 90), "lanczos", True),
     ]:
@@ -44,6 +45,15 @@ for dtype in ("uint8", "float32"):
             planned.cache_clear()
             results.append(apply(array, tables).tobytes())
         assert results[0] == results[1], (dtype, channels, before, after, mode)
+
+array, tables = rng.random((9, 200), np.float32), tables_of("nearest", False, "float32", (200,), (300,))
+cpu.window, cpu.float_lanes = widths
+np.testing.assert_array_equal(apply(array, tables), array[:, tables[1].start])
+samples, weight = rng.integers(-9, 9, (2, 5, 7, 40)), rng.integers(-9, 9, (5, 12, 4, 4))
+expected = np.zeros((2, 12, 16, 82), np.int64)
+for y, x in np.ndindex(4, 4):
+    expected[:, :, y : y + 14 : 2, x : x + 80 : 2] += np.einsum("nihw,io->nohw", samples, weight[:, :, y, x])
+np.testing.assert_array_equal(conv_transpose2d(samples, weight, stride=2), expected)
 print(*sorted(names))
 """
 
@@ -55,14 +65,14 @@ AVX512 = (*AVX2, "avx512f", "avx512bw")
 @pytest.mark.parametrize(
     ("processor", "features", "widths", "floats"),
     [
-        ("nehalem", SSE, "16 0", set()),
+        ("nehalem", SSE, "16 0 512", set()),
         (
             "haswell",
             AVX2,
-            "16 8",
+            "16 8 512",
             {"contract_floats_8", "contract_near_floats_8", "contract_far_floats_8", "halve_floats_2_8"},
         ),
-        ("skylake-avx512", AVX512, "16 16", {"contract_floats_16", "halve_floats_2_16"}),
+        ("skylake-avx512", AVX512, "16 16 2048", {"contract_floats_16", "halve_floats_2_16"}),
     ],
 )
 def test_kernels_of_another_processor(
@@ -77,4 +87,6 @@ def test_kernels_of_another_processor(
     found, names = done.stdout.splitlines()
     assert found == widths
     assert {name for name in names.split() if "floats" in name} == floats
-    assert set(names.split()) >= {"contract_wide_16", "halve_ordered_16"}
+    blocks = {"correlate_4_6"} if widths.endswith("2048") else {"correlate_6_1"}
+    copies = {"select_16"} if "0 512" in widths else {"select_32"}
+    assert set(names.split()) >= {"contract_wide_16", "halve_ordered_16"} | blocks | copies

@@ -14,7 +14,7 @@ from __future__ import annotations
 from numba.extending import register_jitable
 
 from resample.kernels.simd import accumulate, after, begin, block, finish, lanes, resume
-from resample.kernels.sizes import BLOCKS, RUN
+from resample.kernels.sizes import RUN
 
 
 def _correlation(channels, vectors):
@@ -112,12 +112,11 @@ def _correlation(channels, vectors):
     return correlate
 
 
-correlate_1_8, correlate_2_8, correlate_3_8, correlate_4_6, correlate_8_3 = (
-    _correlation(channels, vectors) for channels, vectors in BLOCKS[2048].items()
-)
-correlate_1_4, correlate_2_3, correlate_3_2, correlate_6_1 = (
-    _correlation(channels, vectors) for channels, vectors in BLOCKS[512].items()
-)
+# the blocks of `sizes.BLOCKS`
+correlate_1_8, correlate_2_8, correlate_3_8 = _correlation(1, 8), _correlation(2, 8), _correlation(3, 8)
+correlate_4_6, correlate_8_3 = _correlation(4, 6), _correlation(8, 3)
+correlate_1_4, correlate_2_3 = _correlation(1, 4), _correlation(2, 3)
+correlate_3_2, correlate_6_1 = _correlation(3, 2), _correlation(6, 1)
 
 
 @register_jitable

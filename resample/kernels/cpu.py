@@ -62,7 +62,10 @@ def window() -> int:
 
 @cache
 def float_lanes() -> int:
-    """Return how many float32 a vector has, 16 or, with narrow shuffles, 8, or 0 where there is no fast kernel."""
+    """Return how many float32 a vector of the fast kernels has, 16 or 8, or 0 where there is none.
+
+    RESAMPLE_SHUFFLE lowers it, too: 16 bytes to 8 lanes, 0 to 0.
+    """
     from resample.kernels import store
 
     return min(store.float_lanes(), {64: 16, 16: 8, 0: 0}[_asked()])
@@ -176,22 +179,12 @@ def _narrowed(axes: Mapping[int, Taps]) -> dict[int, Taps] | None:
     return {axis: taps for axis, taps in found.items() if taps} if all(found.values()) else None
 
 
-# by the type of weights: the kernel that sums rows, and how it takes the weights of two rows
+# by the type of weights: the kernel that sums rows which keep their width, and how it takes the weights of two rows
 _CONTRACTS = {
-    "int8": ("contract_narrow_{}", "int16*"),
-    "int16": ("contract_wide_{}", "int32*"),
-    "float32": ("contract_floats_{}", "float32*"),
+    "int8": ("contract_narrow", "int16*"),
+    "int16": ("contract_wide", "int32*"),
+    "float32": ("contract_floats", "float32*"),
 }
-
-
-def _special(width: tables.Width) -> str | None:
-    """Return the kernel for tables that make do with less than others of their type, or need more."""
-    pieces = width.base.shape[2]
-    if width.window == width.outputs:
-        return "contract_near_floats_{}" if pieces == 1 else "contract_far_floats_{}"
-    if width.in_order:
-        return "contract_ordered_{}"
-    return f"contract_by_{pieces}_{{}}" if pieces > 1 else None
 
 
 def _sums(
@@ -202,13 +195,12 @@ def _sums(
     if across and along and weight == "int8" and (halved := _halved(rows, across, along)):
         return halved
     kernel, pair = _CONTRACTS[weight]
-    if across:
-        kernel = _special(across[0]) or kernel
+    kernel = across[0].kernel if across else kernel
     widths = (*_PLACES * 2, "uint8*", f"{weight}*", *_PLACES, *_NUMBER * 7)
     heights = (*_PLACES * 2, pair, *_PLACES, *_NUMBER * 2)
     value = f"{dtype.name}*"
     types = (*(value,) * 3, *_PLACES, value, *widths, *heights, *_NUMBER * 9)
-    call = entry.kernel("rows", kernel.format(float_lanes() if dtype == np.float32 else window()), types)
+    call = entry.kernel("rows", f"{kernel}_{float_lanes() if dtype == np.float32 else window()}", types)
     of_width, of_height, weighted, depth, direct = [0] * len(widths), [0] * len(heights), None, 2, 0
     if across is not None:
         width, edges, precision = across
@@ -299,13 +291,14 @@ def copy_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass:
     extent = (math.prod(shape[a] for a in row_axes), len(start), row_in)
     choice = None
     few = math.prod(shape[: row_axes.start]) * len(start) < FEW_ROWS and len(place) > LONG_ROW
-    # samples of 4 bytes are chosen from 32 of them where bytes are from 16
-    shuffle = 32 if window() == 16 and float_lanes() >= 8 and size % 4 == 0 else window()
-    if shuffle and size < BLOCK <= row_out and not few:
-        choice = tables.choices(axes[last], size, shuffle)
+    if window() and size < BLOCK <= row_out and not few:
+        # with AVX2 samples of whole fours are chosen from 32 bytes
+        windows = [32, 16] if window() == 16 and float_lanes() and size % 4 == 0 else [window()]
+        found = (tables.choices(axes[last], size, some) for some in windows)
+        choice = next((some for some in found if some), None)
     if choice:
         types = (*("uint8*",) * 3, *_PLACES * 2, *("uint8*",) * 2, *_NUMBER * 2, *_PLACES, *_NUMBER * 6)
-        call = entry.kernel("rows", f"select_{shuffle}", types)
+        call = entry.kernel("rows", f"select_{choice.source.shape[1]}", types)
         fixed = [
             *map(entry.address, choice[1:]),
             len(choice.at),

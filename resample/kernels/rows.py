@@ -7,7 +7,8 @@ combined straight into an output row.
 Along the width, outputs are taken in groups. `tables.widths` has laid down, for each group, which bytes of a window of
 the source row a shuffle puts side by side as (tap, next tap) pairs, and the pair's weights: one load, one shuffle and
 one multiplication serve `window / 2` pairs, however the channels lie. Where outputs lie far apart, a window is loaded
-in pieces. Floats take one tap a shuffle, in the order of the plain kernel, so that their sums have its bits.
+in pieces. Floats take one tap a shuffle, in the order of the plain kernel, so that their sums have its bits; where
+outputs lie far apart, without one.
 """
 
 from __future__ import annotations
@@ -50,10 +51,10 @@ from resample.kernels.simd import (
 )
 from resample.kernels.sizes import BLOCK, PIECE, VECTOR
 
-# Rows are asked for before they are needed, a line for each group of bytes, two for each of floats, and one for every
-# second piece of a window. For whole windows that is doubled where those of a group begin further behind those of the
-# one before it, so that lines between would be missed; and where they begin half as far behind, if the row asked for is
-# so many bytes away: then some are not granted.
+# Rows are asked for before they are needed, a line for each group of bytes, one or two for each of floats, and one for
+# every second piece of a window. For whole windows that is doubled where those of a group begin further behind those of
+# the one before it, so that lines between would be missed; and where they begin half as far behind, if the row is so
+# many bytes away: then some are not granted.
 FAR = 1 << 14
 
 # A row of fewer groups is done before the one behind it is there: so a copy asks for one that is as many groups later.
@@ -214,6 +215,7 @@ def wide_sums(window):
 
     @register_jitable
     def pack(levels):
+        # sums of even bytes come before those of odd ones, in each 8 as in all
         return by_turns(packed(packed(levels, window), window))
 
     return _Sums(types.int32, add, shifted, level, add_rows, pack)
@@ -509,10 +511,10 @@ def _floats_along_height(dst, to, rows, place, o, taps, weights, weight, edges, 
         any_rows(dst, to, rows, place, weights, weight, taps, length)
 
 
-def _window_of_floats(lanes, window, pieces):
+def _window_of_floats(lanes, kind):
     """Return what loads the window of a unit, what chooses from it, and what asks for one that is needed later.
 
-    A window has twice as many values as there are lanes, or as many, which may be pieces of one value each.
+    A window has twice as many values as there are lanes; if it is "near" as many, if "far" that many pieces of one.
     """
     lines = lanes // 8
 
@@ -527,7 +529,7 @@ def _window_of_floats(lanes, window, pieces):
 
     @register_jitable
     def in_pieces(src, source, base, unit):
-        return load_pieces(src, source, base, unit * pieces, pieces, lanes)
+        return load_pieces(src, source, base, unit * lanes, lanes, lanes)
 
     @register_jitable
     def choose_of_two(values, places):
@@ -547,22 +549,24 @@ def _window_of_floats(lanes, window, pieces):
 
     @register_jitable
     def ask_for_pieces(src, source, base, unit, ahead, more):
-        for k in range(unit * pieces, (unit + 1) * pieces):
+        # the pieces of other taps lie beside these
+        for k in range(unit * lanes, (unit + 1) * lanes, 2):
             prefetch(src, source + base[k] + ahead)
 
-    if pieces > 1:
+    if kind == "far":
         return in_pieces, as_they_are, ask_for_pieces
-    return (one_vector, choose_near, ask_for_lines) if window == lanes else (two_vectors, choose_of_two, ask_for_lines)
+    return (one_vector, choose_near, ask_for_lines) if kind == "near" else (two_vectors, choose_of_two, ask_for_lines)
 
 
-def _contract_floats(lanes, window, pieces=1):
-    """Return the kernel that sums float32, so many outputs at a time; see `_window_of_floats`."""
-    window_of, choose, ask_for = _window_of_floats(lanes, window, pieces)
+def _contract_floats(lanes, kind=""):
+    """Return the kernel that sums float32, so many outputs at a time, by a kind of window."""
+    window_of, choose, ask_for = _window_of_floats(lanes, kind)
+    pieces = lanes if kind == "far" else 1
     near = lanes // 8 * VECTOR
 
     @register_jitable
     def sum_groups(
-        count, taps, dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups, units
+        units, taps, dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups
     ):  # fmt: skip
         advance = 4 * _advance(base, groups, units * pieces)
         more = advance > near or (advance > near // 2 and 4 * ahead > FAR)
@@ -571,7 +575,7 @@ def _contract_floats(lanes, window, pieces=1):
             ask_for(src, next, base, g * units, ahead, more)
             total = spread(types.float32(-0.0), lanes)
             total_next = total
-            for u in range(g * units, g * units + count):
+            for u in range(g * units, (g + 1) * units):
                 values, values_next = window_of(src, source, base, u), window_of(src, next, base, u)
                 for tap in range(taps):
                     k = lanes * (u * taps + tap)
@@ -587,20 +591,26 @@ def _contract_floats(lanes, window, pieces=1):
         dst, to, to_next, src, source, next, ahead, at, base, index, weight, ends,
         groups, units, taps, outputs, alike_from, alike_to, precision,
     ):  # fmt: skip
+        # literals for few taps, as a loop of one or two costs as much as they
+        rows, tables = (dst, to, to_next, src, source, next, ahead), (at, base, index, weight, groups)
         if units == 1 and taps == 2:
-            sum_groups(1, 2, dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups, 1)
+            sum_groups(1, 2, *rows, *tables)
         elif units == 1 and taps == 4:
-            sum_groups(1, 4, dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups, 1)
+            sum_groups(1, 4, *rows, *tables)
+        elif lanes == 8 and units == 2 and taps == 1:
+            sum_groups(2, 1, *rows, *tables)
+        elif lanes == 8 and units == 2 and taps == 2:
+            sum_groups(2, 2, *rows, *tables)
+        elif lanes == 8 and units == 4 and taps == 1:
+            sum_groups(4, 1, *rows, *tables)
         else:
-            sum_groups(
-                units, taps, dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups, units
-            )  # fmt: skip
+            sum_groups(units, taps, *rows, *tables)
 
     return _contract(along_width, _floats_along_height, lanes, pieces)
 
 
-contract_floats_16, contract_floats_8 = _contract_floats(16, 32), _contract_floats(8, 16)
-contract_near_floats_8, contract_far_floats_8 = _contract_floats(8, 8), _contract_floats(8, 8, 8)
+contract_floats_16, contract_floats_8 = _contract_floats(16), _contract_floats(8)
+contract_near_floats_8, contract_far_floats_8 = _contract_floats(8, "near"), _contract_floats(8, "far")
 
 
 def _select(window):

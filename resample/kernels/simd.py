@@ -2,7 +2,8 @@
 
 First scalars, for the plain kernels; then vectors, for their fast twins; blocks of vectors in memory, for the
 transposed convolution, and numbers that threads share. Vectors may be of any length: LLVM splits what is longer than a
-register. All is portable IR but `shuffle_bytes`, `choose_floats`, `store_fence` and `pause`, which IR has no word for.
+register. All is portable IR but what chooses bytes and floats by a table, packs, multiplies bytes, or talks to other
+threads, which IR has no word for.
 """
 
 from __future__ import annotations
@@ -691,9 +692,10 @@ def accumulate(typing_context, sums, samples, weights, pitch, channels, vectors)
 
         # registers hold the sums and the fewer of both, and of the more numerous one at a time
         numbers = channels.literal_value, vectors.literal_value
-        few, many = (weight, sample) if numbers[0] < numbers[1] else (sample, weight)
-        held = [few(k) for k in range(min(numbers))]
-        for j in range(max(numbers)):
+        # in registers of 32 bytes a vector of samples takes two
+        few, many = (weight, sample) if numbers[0] < 2 * numbers[1] else (sample, weight)
+        held = [few(k) for k in range(numbers[few is sample])]
+        for j in range(numbers[few is weight]):
             factor = many(j)
             for k, other in enumerate(held):
                 c, v = (k, j) if few is weight else (j, k)

@@ -24,8 +24,8 @@ STAGING = PIECE + 6 * VECTOR
 # long sums, and their samples stay in the first level
 RUN = 128
 
-# bytes of a processor's vector registers -> channels in a block of its sums -> vectors a channel, so that the registers
-# hold a block, the samples and a weight
+# bytes of a processor's vector registers -> channels in a block of its sums -> vectors a channel, so that these
+# registers hold what `simd.accumulate` keeps in them
 BLOCKS = {2048: {1: 8, 2: 8, 3: 8, 4: 6, 8: 3}, 512: {1: 4, 2: 3, 3: 2, 6: 1}}
 
 # the index of a lane whose row of the table has no such tap; `simd.where_used` knows it by its highest bit

@@ -153,7 +153,7 @@ def shuffle_width() -> int:
 
 
 def float_lanes() -> int:
-    """Return how many float32 this processor chooses from twice as many at once: 16 (AVX-512), 8 (AVX2) or 0."""
+    """Return how many float32 of a vector this processor's permutes choose at once: 16 (AVX-512), 8 (AVX2) or 0."""
     known = _processor()
     if "avx512f" in known:
         return 16
@@ -161,7 +161,7 @@ def float_lanes() -> int:
 
 
 def register_bytes() -> int:
-    """Return how many bytes this processor's vector registers hold: 2048 (AVX-512), else 512 (AVX2, Arm)."""
+    """Return how many bytes this processor's vector registers hold: 2048 (AVX-512), else 512 (AVX2, Arm; SSE less)."""
     return 2048 if "avx512f" in _processor() else 512
 
 

@@ -18,10 +18,10 @@ from resample.taps import Taps
 class Width(NamedTuple):
     """How `rows` resamples a row: groups of outputs, and units of taps within a group that share a window."""
 
+    kernel: str
+    """What these tables are for, of `rows`, without the length of vectors that ends the name."""
     outputs: int
     """Values that a group writes: of bytes window / 2, / 4, / 8 or / 16, of floats as many as there are lanes."""
-    window: int
-    """Values that the taps of a unit are chosen from."""
     taps: int
     """Taps of a unit."""
     at: Array
@@ -150,7 +150,18 @@ def widths(taps: Taps, channels: int, window: int) -> Width | None:
     # wider sums take so long that it would not pay
     alike = _alike(at, base, source, weight) if narrow and outputs == window // 2 else (0, 0)
     in_order = alike != (0, 0) and bool(identity.all())
-    return Width(outputs, window, taps_of_unit, at, base, aligned(source), aligned(weight), in_order, alike)
+    if narrow:
+        kernel = "contract_ordered" if in_order else "contract_narrow"
+    else:
+        kernel = "contract_wide" if pieces == 1 else f"contract_by_{pieces}"
+    return Width(kernel, outputs, taps_of_unit, at, base, aligned(source), aligned(weight), in_order, alike)
+
+
+# by lanes: the kinds of windows, their values, and what one costs, and each tap that is chosen from it, in instructions
+FLOAT_COSTS = {16: [("", 32, 4, 3)], 8: [("", 16, 2, 9), ("near_", 8, 1, 6)]}
+# of 8 lanes: what a group and a tap cost that is loaded by itself; and each unit, but for the few taps that `rows`
+# writes out
+FAR_GROUP, FAR_TAP, IN_LOOP = 18, 17, 4
 
 
 @lru_cache(maxsize=128)
@@ -166,19 +177,21 @@ def float_widths(taps: Taps, channels: int, lanes: int) -> Width | None:
         return None
     firsts = _Firsts(taps, channels)
     fits = []
-    for window, cost in ((2 * lanes, 3), (lanes, 1)) if lanes == 8 else ((2 * lanes, 3),):
+    for kind, window, of_unit, of_tap in FLOAT_COSTS[lanes]:
         for taps_of_unit in range(1, min(taps.n_taps, (window - 1) // channels + 1) + 1):
             begins = firsts.packed((0, len(firsts.places)), lanes, window - (taps_of_unit - 1) * channels)
             if begins is not None:
                 units = -(-taps.n_taps // taps_of_unit)
-                fits.append((len(begins) * units * (4 + cost * taps_of_unit), window, 1, taps_of_unit, begins[:, 0]))
+                in_loop = IN_LOOP if lanes == 8 and units * taps_of_unit not in (2, 4) else 0
+                cost = len(begins) * units * (of_unit + of_tap * taps_of_unit + in_loop)
+                fits.append((cost, kind, taps_of_unit, begins[:, 0]))
     if lanes == 8 and len(firsts.places) >= lanes:
         at = np.minimum(np.arange(0, len(firsts.places), lanes), len(firsts.places) - lanes)
-        fits.append((len(at) * taps.n_taps * 7.5, lanes, lanes, 1, at))
+        fits.append((len(at) * (FAR_GROUP + taps.n_taps * FAR_TAP), "far_", 1, at))
     if not fits:
         return None
-    _, window, pieces, taps_of_unit, at = min(fits, key=lambda fit: fit[0])
-    return _of_floats(taps, channels, firsts, lanes, window, pieces, taps_of_unit, at)
+    _, kind, taps_of_unit, at = min(fits, key=lambda fit: fit[0])
+    return _of_floats(taps, channels, firsts, lanes, kind, taps_of_unit, at)
 
 
 @lru_cache(maxsize=128)
@@ -195,7 +208,7 @@ def float_halves(taps: Taps, channels: int, lanes: int) -> Width | None:
     begins = firsts.packed((0, len(firsts.places)), lanes, 2 * lanes - channels, lanes // channels * channels)
     if begins is None or (begins[:-1] + lanes > len(firsts.places)).any():
         return None
-    width = _of_floats(taps, channels, firsts, lanes, 2 * lanes, 1, 2, begins[:, 0])
+    width = _of_floats(taps, channels, firsts, lanes, "", 2, begins[:, 0])
     first, end = _alike(width.at, width.base, width.source, width.weight)
     if end == 0 or (width.source[first:end] == UNUSED).any():
         return None
@@ -205,9 +218,13 @@ def float_halves(taps: Taps, channels: int, lanes: int) -> Width | None:
 
 
 def _of_floats(
-    taps: Taps, channels: int, firsts: _Firsts, lanes: int, window: int, pieces: int, taps_of_unit: int, at: Array
+    taps: Taps, channels: int, firsts: _Firsts, lanes: int, kind: str, taps_of_unit: int, at: Array
 ) -> Width:
-    """Return the tables for groups of as many outputs as `lanes` that begin `at` these, and units of so many taps."""
+    """Return the tables for groups of as many outputs as `lanes` that begin `at` these, and units of so many taps.
+
+    `kind` is that of the window, as in `FLOAT_COSTS`.
+    """
+    window = lanes if kind else 2 * lanes
     row, units = taps.n_in * channels, -(-taps.n_taps // taps_of_unit)
     lane = np.minimum(at[:, None] + np.arange(lanes), len(firsts.places) - 1)
     pixel, first = lane // channels, firsts.places[lane]
@@ -215,7 +232,7 @@ def _of_floats(
     if taps.n_taps > 1:
         order = np.where(order < 2, order ^ 1, order)
     place = first[:, None, None] + order[..., None] * channels  # (groups, units, taps, lanes)
-    if pieces > 1:
+    if kind == "far_":
         base, offset = np.minimum(place[:, :, 0], row - 1), np.zeros_like(place)
     else:
         base = np.minimum(first.min(axis=1)[:, None] + order.min(axis=1) * channels, row - window)[..., None]
@@ -226,7 +243,9 @@ def _of_floats(
     source = np.where(used, offset, UNUSED).astype(np.uint8)
     tap = np.minimum(order, taps.n_taps - 1)[..., None]
     weight = np.where(used, taps.weight[pixel[:, None, None], tap], 0).astype(np.float32)
-    return Width(lanes, window, taps_of_unit, at, base, aligned(source), aligned(weight), False, (0, 0))
+    return Width(
+        f"contract_{kind}floats", lanes, taps_of_unit, at, base, aligned(source), aligned(weight), False, (0, 0)
+    )
 
 
 def _alike(at: Array, base: Array, source: Array, weight: Array) -> tuple[int, int]:
