@@ -339,23 +339,23 @@ def plan(shape: Shape, images: int, itemsize: int, registers: int) -> Phases:
         places.append(place)
         offsets.append(offset)
     count = np.array([*map(len, offsets)], np.int64)
-    # by multiply-adds and loads; the last block is computed whole
-    vectors = BLOCKS[registers]
-    channels, most = (
-        min(some, key=lambda of_block: -(-shape.out_channels // of_block) * (of_block + 1))
-        for some in (vectors, BLOCKS[max(BLOCKS)])
-    )
+    channels = _channels_of_a_block(shape.out_channels, registers)
     block = channels * math.prod(shape.kernel)
-    # the same for all processors, as the order of sums depends on it
-    together = WEIGHTS // (most * math.prod(shape.kernel) * itemsize)
-    together = max(1, min(shape.in_channels, RUN // int(count.max()), together))
+    # the same for all processors, as the order of sums depends on it: as where most registers are
+    largest = _channels_of_a_block(shape.out_channels, max(BLOCKS)) * math.prod(shape.kernel)
+    together = max(1, min(shape.in_channels, RUN // int(count.max()), WEIGHTS // (largest * itemsize)))
     channel = np.arange(shape.in_channels, dtype=np.int64)
     offset = np.concatenate([np.add.outer(channel * d * images * h * w, some).ravel() for some in offsets])
     place = np.concatenate([np.add.outer(channel % together * block, some).ravel() for some in places])
     first = np.cumsum([0, *count[:-1] * shape.in_channels], dtype=np.int64)
     tail = after[1] * w + after[2]
     tables = (np.array(steps, np.int64), first, count, offset, place)
-    return Phases(before, channels, vectors[channels], (d, h, w), tail, *tables, together)
+    return Phases(before, channels, BLOCKS[registers][channels], (d, h, w), tail, *tables, together)
+
+
+def _channels_of_a_block(out_channels: int, registers: int) -> int:
+    """Return how many take the fewest multiply-adds and loads; the last block is computed whole."""
+    return min(BLOCKS[registers], key=lambda some: -(-out_channels // some) * (some + 1))
 
 
 def _axis_phases(

@@ -562,14 +562,14 @@ def _contract_floats(lanes, kind=""):
     """Return the kernel that sums float32, so many outputs at a time, by a kind of window."""
     window_of, choose, ask_for = _window_of_floats(lanes, kind)
     pieces = lanes if kind == "far" else 1
-    near = lanes // 8 * VECTOR
+    asked_for = lanes // 8 * VECTOR
 
     @register_jitable
     def sum_groups(
         units, taps, dst, to, to_next, src, source, next, ahead, at, base, index, weight, groups
     ):  # fmt: skip
         advance = 4 * _advance(base, groups, units * pieces)
-        more = advance > near or (advance > near // 2 and 4 * ahead > FAR)
+        more = advance > asked_for or (advance > asked_for // 2 and 4 * ahead > FAR)
         for g in range(groups):
             ask_for(src, source, base, g * units, ahead, more)
             ask_for(src, next, base, g * units, ahead, more)
@@ -591,7 +591,7 @@ def _contract_floats(lanes, kind=""):
         dst, to, to_next, src, source, next, ahead, at, base, index, weight, ends,
         groups, units, taps, outputs, alike_from, alike_to, precision,
     ):  # fmt: skip
-        # literals for few taps, as a loop of one or two costs as much as they
+        # literals for few taps, as a loop of one or two costs as much as they; windows of 16 lanes mostly hold them all
         rows, tables = (dst, to, to_next, src, source, next, ahead), (at, base, index, weight, groups)
         if units == 1 and taps == 2:
             sum_groups(1, 2, *rows, *tables)

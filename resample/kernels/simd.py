@@ -318,11 +318,19 @@ def shuffle_fours(typing_context, vector, index):
     """Return, of 32 bytes as 8 times 4 neighbours, the four that each int32 of `index` tells; AVX2."""
 
     def emit(context, builder, signature, arguments):
-        kind = _vector(types.int32, 8)
-        choose = builder.module.declare_intrinsic("llvm.x86.avx2.permd", fnty=ir.FunctionType(kind, [kind, kind]))
-        return builder.bitcast(builder.call(choose, [builder.bitcast(a, kind) for a in arguments]), arguments[0].type)
+        fours, places = (
+            builder.bitcast(argument, _vector(kind, 8))
+            for argument, kind in zip(arguments, (types.float32, types.int32), strict=True)
+        )
+        return builder.bitcast(_chosen_of_8(builder, fours, places), arguments[0].type)
 
     return vector(vector, index), emit
+
+
+def _chosen_of_8(builder, values, places):
+    """Return, of 8 float32, the one at the lower three bits of each int32."""
+    function = ir.FunctionType(values.type, [values.type, places.type])
+    return builder.call(builder.module.declare_intrinsic("llvm.x86.avx2.permps", fnty=function), [values, places])
 
 
 @intrinsic
@@ -586,9 +594,7 @@ def choose_floats(typing_context, first, second, index):
             function = ir.FunctionType(kind, [kind, places, kind])
             choose = builder.module.declare_intrinsic("llvm.x86.avx512.vpermi2var.ps.512", fnty=function)
             return builder.call(choose, [arguments[0], wide, arguments[1]])
-        function = ir.FunctionType(kind, [kind, places])
-        choose = builder.module.declare_intrinsic("llvm.x86.avx2.permps", fnty=function)
-        of_first, of_second = (builder.call(choose, [each, wide]) for each in arguments[:2])
+        of_first, of_second = (_chosen_of_8(builder, each, wide) for each in arguments[:2])
         bit = builder.and_(wide, ir.Constant(places, [first.lanes] * first.lanes))  # half the work of a comparison
         is_first = builder.icmp_signed("==", bit, ir.Constant(places, [0] * first.lanes))
         return builder.select(is_first, of_first, of_second)
@@ -601,9 +607,7 @@ def choose_near(typing_context, values, index):
     """Return, of 8 float32, the one at the lower three bits of each byte of `index`; AVX2."""
 
     def emit(context, builder, signature, arguments):
-        kind, places = arguments[0].type, _vector(types.int32, values.lanes)
-        choose = builder.module.declare_intrinsic("llvm.x86.avx2.permps", fnty=ir.FunctionType(kind, [kind, places]))
-        return builder.call(choose, [arguments[0], builder.zext(arguments[1], places)])
+        return _chosen_of_8(builder, arguments[0], builder.zext(arguments[1], _vector(types.int32, values.lanes)))
 
     return values(values, index), emit
 

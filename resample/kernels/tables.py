@@ -157,8 +157,11 @@ def widths(taps: Taps, channels: int, window: int) -> Width | None:
     return Width(kernel, outputs, taps_of_unit, at, base, aligned(source), aligned(weight), in_order, alike)
 
 
-# by lanes: the kinds of windows, their values, and what one costs, and each tap that is chosen from it, in instructions
-FLOAT_COSTS = {16: [("", 32, 4, 3)], 8: [("", 16, 2, 9), ("near_", 8, 1, 6)]}
+# by lanes: kernels, the values of a window, and what it costs, and each tap that is chosen from it, in instructions
+FLOAT_COSTS = {
+    16: [("contract_floats", 32, 4, 3)],
+    8: [("contract_floats", 16, 2, 9), ("contract_near_floats", 8, 1, 6)],
+}
 # of 8 lanes: what a group and a tap cost that is loaded by itself; and each unit, but for the few taps that `rows`
 # writes out
 FAR_GROUP, FAR_TAP, IN_LOOP = 18, 17, 4
@@ -177,21 +180,21 @@ def float_widths(taps: Taps, channels: int, lanes: int) -> Width | None:
         return None
     firsts = _Firsts(taps, channels)
     fits = []
-    for kind, window, of_unit, of_tap in FLOAT_COSTS[lanes]:
+    for kernel, window, of_unit, of_tap in FLOAT_COSTS[lanes]:
         for taps_of_unit in range(1, min(taps.n_taps, (window - 1) // channels + 1) + 1):
             begins = firsts.packed((0, len(firsts.places)), lanes, window - (taps_of_unit - 1) * channels)
             if begins is not None:
                 units = -(-taps.n_taps // taps_of_unit)
                 in_loop = IN_LOOP if lanes == 8 and units * taps_of_unit not in (2, 4) else 0
                 cost = len(begins) * units * (of_unit + of_tap * taps_of_unit + in_loop)
-                fits.append((cost, kind, taps_of_unit, begins[:, 0]))
+                fits.append((cost, kernel, taps_of_unit, begins[:, 0]))
     if lanes == 8 and len(firsts.places) >= lanes:
         at = np.minimum(np.arange(0, len(firsts.places), lanes), len(firsts.places) - lanes)
-        fits.append((len(at) * (FAR_GROUP + taps.n_taps * FAR_TAP), "far_", 1, at))
+        fits.append((len(at) * (FAR_GROUP + taps.n_taps * FAR_TAP), "contract_far_floats", 1, at))
     if not fits:
         return None
-    _, kind, taps_of_unit, at = min(fits, key=lambda fit: fit[0])
-    return _of_floats(taps, channels, firsts, lanes, kind, taps_of_unit, at)
+    _, kernel, taps_of_unit, at = min(fits, key=lambda fit: fit[0])
+    return _of_floats(taps, channels, firsts, lanes, kernel, taps_of_unit, at)
 
 
 @lru_cache(maxsize=128)
@@ -208,7 +211,7 @@ def float_halves(taps: Taps, channels: int, lanes: int) -> Width | None:
     begins = firsts.packed((0, len(firsts.places)), lanes, 2 * lanes - channels, lanes // channels * channels)
     if begins is None or (begins[:-1] + lanes > len(firsts.places)).any():
         return None
-    width = _of_floats(taps, channels, firsts, lanes, "", 2, begins[:, 0])
+    width = _of_floats(taps, channels, firsts, lanes, "contract_floats", 2, begins[:, 0])
     first, end = _alike(width.at, width.base, width.source, width.weight)
     if end == 0 or (width.source[first:end] == UNUSED).any():
         return None
@@ -218,13 +221,10 @@ def float_halves(taps: Taps, channels: int, lanes: int) -> Width | None:
 
 
 def _of_floats(
-    taps: Taps, channels: int, firsts: _Firsts, lanes: int, kind: str, taps_of_unit: int, at: Array
+    taps: Taps, channels: int, firsts: _Firsts, lanes: int, kernel: str, taps_of_unit: int, at: Array
 ) -> Width:
-    """Return the tables for groups of as many outputs as `lanes` that begin `at` these, and units of so many taps.
-
-    `kind` is that of the window, as in `FLOAT_COSTS`.
-    """
-    window = lanes if kind else 2 * lanes
+    """Return the tables for groups of as many outputs as `lanes` that begin `at` these, and units of so many taps."""
+    window = 2 * lanes if kernel == "contract_floats" else lanes
     row, units = taps.n_in * channels, -(-taps.n_taps // taps_of_unit)
     lane = np.minimum(at[:, None] + np.arange(lanes), len(firsts.places) - 1)
     pixel, first = lane // channels, firsts.places[lane]
@@ -232,7 +232,7 @@ def _of_floats(
     if taps.n_taps > 1:
         order = np.where(order < 2, order ^ 1, order)
     place = first[:, None, None] + order[..., None] * channels  # (groups, units, taps, lanes)
-    if kind == "far_":
+    if kernel == "contract_far_floats":
         base, offset = np.minimum(place[:, :, 0], row - 1), np.zeros_like(place)
     else:
         base = np.minimum(first.min(axis=1)[:, None] + order.min(axis=1) * channels, row - window)[..., None]
@@ -243,9 +243,7 @@ def _of_floats(
     source = np.where(used, offset, UNUSED).astype(np.uint8)
     tap = np.minimum(order, taps.n_taps - 1)[..., None]
     weight = np.where(used, taps.weight[pixel[:, None, None], tap], 0).astype(np.float32)
-    return Width(
-        f"contract_{kind}floats", lanes, taps_of_unit, at, base, aligned(source), aligned(weight), False, (0, 0)
-    )
+    return Width(kernel, lanes, taps_of_unit, at, base, aligned(source), aligned(weight), False, (0, 0))
 
 
 def _alike(at: Array, base: Array, source: Array, weight: Array) -> tuple[int, int]:
