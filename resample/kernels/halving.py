@@ -304,11 +304,8 @@ def _halve_floats(pairs, lanes):
                     if aside:
                         out, at_out = ring, 4 * pitch + at[g]
                     elif past:
-                        until, out, at_out = (
-                            min(groups, g + PIECE // (4 * lanes)),
-                            staging,
-                            place_in_line(dst, to_piece),
-                        )
+                        until = min(groups, g + PIECE // (4 * lanes))
+                        out, at_out = staging, place_in_line(dst, to_piece)
                     elif ends and g + 1 < groups:
                         until = groups - 1
                     elif ends:
