@@ -25,7 +25,7 @@ from resample.arrays import Array
 from resample.blocks import new_array
 from resample.convolution_shape import DType, Shape, Steps, Triple, precise_type, shape_of
 from resample.devices import DeviceArray, borrowed
-from resample.kernels import entry
+from resample.kernels import entry, processor
 from resample.kernels.sizes import BLOCKS, RUN, VECTOR, whole_vectors
 from resample.team import in_bands
 
@@ -324,8 +324,8 @@ class Phases(NamedTuple):
 
 
 @lru_cache(maxsize=32)
-def plan(shape: Shape, images: int, itemsize: int, registers: int) -> Phases:
-    """Return the tables of all phases, for so many bytes of registers; terms are sorted by phase, channel and tap."""
+def plan(shape: Shape, images: int, itemsize: int, register: int) -> Phases:
+    """Return the tables of all phases, for registers of so many bytes; terms are sorted by phase, channel and tap."""
     before, after, steps, taps = zip(*map(_axis_phases, *shape[:6]), strict=True)
     # the zeros after a row are those before the next, and after an image likewise
     _, h, w = (max(n + max(b, a), q) for n, b, a, q in zip(shape.size, before, after, steps, strict=True))
@@ -339,7 +339,7 @@ def plan(shape: Shape, images: int, itemsize: int, registers: int) -> Phases:
         places.append(place)
         offsets.append(offset)
     count = np.array([*map(len, offsets)], np.int64)
-    channels = _channels_of_a_block(shape.out_channels, registers)
+    channels = _channels_of_a_block(shape.out_channels, register)
     block = channels * math.prod(shape.kernel)
     # the same for all processors, as the order of sums depends on it: as where most registers are
     largest = _channels_of_a_block(shape.out_channels, max(BLOCKS)) * math.prod(shape.kernel)
@@ -350,12 +350,12 @@ def plan(shape: Shape, images: int, itemsize: int, registers: int) -> Phases:
     first = np.cumsum([0, *count[:-1] * shape.in_channels], dtype=np.int64)
     tail = after[1] * w + after[2]
     tables = (np.array(steps, np.int64), first, count, offset, place)
-    return Phases(before, channels, BLOCKS[registers][channels], (d, h, w), tail, *tables, together)
+    return Phases(before, channels, BLOCKS[register][channels], (d, h, w), tail, *tables, together)
 
 
-def _channels_of_a_block(out_channels: int, registers: int) -> int:
+def _channels_of_a_block(out_channels: int, register: int) -> int:
     """Return how many take the fewest multiply-adds and loads; the last block is computed whole."""
-    return min(BLOCKS[registers], key=lambda some: -(-out_channels // some) * (some + 1))
+    return min(BLOCKS[register], key=lambda some: -(-out_channels // some) * (some + 1))
 
 
 def _axis_phases(
@@ -378,7 +378,7 @@ def _axis_phases(
 
 def _correlate(result: Array, samples: Array, weights: Array, bias: Array, shape: Shape) -> None:
     images, groups = result.shape[:2]
-    phases = plan(shape, images, result.itemsize, entry.register_bytes())
+    phases = plan(shape, images, result.itemsize, processor.register_bytes())
     channels = phases.channels
     tile = phases.vectors * VECTOR // result.itemsize
     d, h, w = phases.length

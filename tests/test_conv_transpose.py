@@ -23,7 +23,7 @@ from resample.convolution import (
     conv_transpose3d,
     conv_transpose_output_size,
 )
-from resample.kernels import entry
+from resample.kernels import processor
 
 OURS = {1: conv_transpose1d, 2: conv_transpose2d, 3: conv_transpose3d}
 TORCHS = {1: reference.conv_transpose1d, 2: reference.conv_transpose2d, 3: reference.conv_transpose3d}
@@ -36,15 +36,13 @@ WAYS = [True, False]
 ROUNDING = {"float16": 4.8e-7, "float32": 4.8e-7, "float64": 9e-16}
 
 
-@pytest.fixture(
-    params=[(True, 2048), (True, 512), (False, 2048)], ids=["phases", "phases in few registers", "products"]
-)
+@pytest.fixture(params=[(True, 64), (True, 32), (False, 64)], ids=["phases", "phases in few registers", "products"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Force one way, and prove that it is the one that runs."""
-    by_phases, registers = request.param
+    by_phases, register = request.param
     monkeypatch.setattr(convolution, "_phases_are_quicker", lambda shape, images: by_phases)
     monkeypatch.setattr(convolution, "_gather" if by_phases else "_correlate", None)
-    monkeypatch.setattr(entry, "register_bytes", lambda: registers)
+    monkeypatch.setattr(processor, "register_bytes", lambda: register)
     return bool(by_phases)
 
 
@@ -162,10 +160,10 @@ def test_both_ways_agree(call: tuple[int, list[np.ndarray], dict[str, Any], bool
 def test_registers_do_not_change_bits(call: tuple[int, list[np.ndarray], dict[str, Any], bool]) -> None:
     axes, arrays, options, bias = call
     results = []
-    for registers in (2048, 512):
+    for register in (64, 32):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(convolution, "_phases_are_quicker", lambda shape, images: True)
-            patch.setattr(entry, "register_bytes", lambda registers=registers: registers)
+            patch.setattr(processor, "register_bytes", lambda register=register: register)
             results.append(OURS[axes](*arrays[: 2 + bias], **options).tobytes())
     assert results[0] == results[1]
 

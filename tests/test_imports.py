@@ -60,7 +60,7 @@ LAYERS = [
     ["resample.kernels.simd"],
     ["resample.linear_light"],
     ["resample.blocks"],
-    ["resample.kernels.sizes", "resample.kernels.board"],
+    ["resample.kernels.sizes", "resample.kernels.board", "resample.kernels.processor"],
     ["resample.convolution_shape"],
     ["resample.taps"],
     ["resample.filters", "resample.coordinates"],

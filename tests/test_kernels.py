@@ -13,7 +13,7 @@ import resample
 import resample.functional as F
 from resample.apply import apply, planned
 from resample.interpolate import Axis, plan
-from resample.kernels import cpu, entry, store
+from resample.kernels import cpu, entry, processor
 from resample.kernels.entry import packed
 from resample.taps import Taps
 
@@ -141,7 +141,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("shuffle", [0, 16, 64])
+@pytest.mark.parametrize("shuffle", [0, 16, 32, 64])
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize(("mode", "antialias"), CASES)
 def test_fast_bytes_are_plain_bytes(
@@ -154,7 +154,7 @@ def test_fast_bytes_are_plain_bytes(
     guarded: Guarded,
 ) -> None:
     """Each width of shuffle gives the naive loop's bytes, really runs, and stays inside its buffers."""
-    if shuffle > store.shuffle_width():
+    if shuffle > processor.shuffle_width():
         pytest.skip(f"this processor has no shuffle of {shuffle} bytes")
     rng = np.random.default_rng(6)
     monkeypatch.setattr(cpu, "window", lambda: shuffle)
@@ -183,7 +183,7 @@ def test_fast_bytes_are_plain_bytes(
 @pytest.mark.parametrize("factor", [2, 4])
 def test_narrow_sums_but_for_the_edges(channels: int, factor: int, taken: set[str], guarded: Guarded) -> None:
     """Antialiased to half and a quarter, the cut off filters at the edges alone have weights of more than 8 bits."""
-    if store.shuffle_width() == 0:
+    if processor.shuffle_width() == 0:
         pytest.skip("this processor has no shuffle")
     rng = np.random.default_rng(11)
     for height, width in [(20, 70), (33, 132), (4, 64), (5, 401)]:
@@ -200,7 +200,7 @@ def test_narrow_sums_but_for_the_edges(channels: int, factor: int, taken: set[st
     assert taken == {f"{name}_{cpu.window()}" for name in names}
 
 
-@pytest.mark.parametrize("shuffle", [16, 64])
+@pytest.mark.parametrize("shuffle", [16, 32, 64])
 @pytest.mark.parametrize(
     ("kernel", "channels", "before", "after", "mode", "antialias"),
     [
@@ -232,7 +232,7 @@ def test_groups_that_are_alike(
 
     By several threads, of which each begins in the middle of a plane, too.
     """
-    if shuffle > store.shuffle_width():
+    if shuffle > processor.shuffle_width():
         pytest.skip(f"this processor has no shuffle of {shuffle} bytes")
     monkeypatch.setattr(cpu, "window", lambda: shuffle)
     src = np.random.default_rng(12).integers(0, 256, (3, *before, channels), np.uint8)
@@ -256,7 +256,7 @@ def test_rows_that_keep_their_height(
     mode: str, channels: int, lanes: int, monkeypatch: pytest.MonkeyPatch, taken: set[str], guarded: Guarded
 ) -> None:
     """Of float32 they go straight to the result, but for the last block: a band writes its own rows and no other."""
-    if lanes > store.float_lanes():
+    if lanes > processor.float_lanes():
         pytest.skip(f"this processor has no {lanes} lanes")
     rng = np.random.default_rng(14)
     monkeypatch.setattr(cpu, "float_lanes", lambda: lanes)
@@ -290,7 +290,7 @@ def test_rows_that_keep_their_height(
 )
 def test_windows_in_pieces(kernel: str, channels: int, mode: str, taken: set[str], guarded: Guarded) -> None:
     """Of outputs that lie far apart, down to rows of the least length; the last piece ends with the row."""
-    if store.shuffle_width() < 64:
+    if processor.shuffle_width() < 64:
         pytest.skip("this processor has no shuffle of 64 bytes")
     rng = np.random.default_rng(13)
     for before, after in [((9, 1501), (4, 71)), ((30, 2222), (3, 100)), ((8, 3000), (8, 131)), ((5, 960), (5, 32))]:
@@ -338,7 +338,7 @@ def test_fast_floats_are_plain_floats(
     guarded: Guarded,
 ) -> None:
     """To the last bit, with infinities and NaN where the plain kernel has them."""
-    if lanes > store.float_lanes():
+    if lanes > processor.float_lanes():
         pytest.skip(f"this processor has no {lanes} lanes")
     rng = np.random.default_rng(9)
     monkeypatch.setattr(cpu, "float_lanes", lambda: lanes)
@@ -365,10 +365,10 @@ def test_fast_floats_are_plain_floats(
 @pytest.mark.parametrize("rows", [1, 2, 7])
 def test_few_rows(rows: int, lanes: int, monkeypatch: pytest.MonkeyPatch, taken: set[str], guarded: Guarded) -> None:
     """Of signals, say: their tables are worth making, unless the rows are very long."""
-    if lanes > store.float_lanes() or 4 * lanes > max(store.shuffle_width(), 32):
+    if lanes > processor.float_lanes() or 4 * lanes > processor.shuffle_width():
         pytest.skip(f"this processor has no {lanes} lanes, or no shuffles of so many bytes")
     monkeypatch.setattr(cpu, "float_lanes", lambda: lanes)
-    monkeypatch.setattr(cpu, "window", lambda: 64 if lanes == 16 else 16)
+    monkeypatch.setattr(cpu, "window", lambda: 4 * lanes)
     monkeypatch.setattr(cpu, "LONG_ROW", 5000)
     rng = np.random.default_rng(16)
     for n_in, n_out in [(8192, 5000), (100, 250), (4000, 5001)]:
@@ -405,7 +405,7 @@ def test_half_of_floats(
     guarded: Guarded,
 ) -> None:
     """To the last bit, in this kernel where both axes become half; a band writes its own rows and no other."""
-    if lanes > store.float_lanes():
+    if lanes > processor.float_lanes():
         pytest.skip(f"this processor has no {lanes} lanes")
     if channels > lanes:
         pytest.skip("a group has no pixel")
@@ -445,11 +445,10 @@ def test_half_of_floats(
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64", "complex128"])
 def test_copies(dtype: str, shuffle: int, monkeypatch: pytest.MonkeyPatch, taken: set[str], guarded: Guarded) -> None:
     """Of samples of many lengths, some of which move with the bytes behind them; far apart, and of up to three axes."""
-    if shuffle > store.shuffle_width() and (shuffle != 32 or store.float_lanes() == 0):
+    if shuffle > processor.shuffle_width():
         pytest.skip(f"this processor has no shuffle of {shuffle} bytes")
     rng = np.random.default_rng(10)
-    monkeypatch.setattr(cpu, "window", lambda: 16 if shuffle == 32 else shuffle)
-    monkeypatch.setattr(cpu, "float_lanes", lambda: 8 if shuffle == 32 else 0)
+    monkeypatch.setattr(cpu, "window", lambda: shuffle)
     axes = [{1, 2, 3}, {2, 3}, {3}, {2}, {1, 3}]
     sizes = [(3, 23, 131), (2, 5, 70), (7, 9, 64), (4, 11, 200), (4, 3, 66), (3, 9, 5)]
     for channels, chosen, n_out in itertools.product([1, 3, 4, 5, 40], axes, sizes):
@@ -479,22 +478,22 @@ def test_copies_from_few_of_the_bytes(dtype: str, taken: set[str], guarded: Guar
             with guarded(at_end):
                 np.testing.assert_array_equal(apply(src, tables), expected)
     assert any(name.startswith("pick_") for name in taken)
-    assert ("select_64" in taken) == (store.shuffle_width() == 64)
+    assert ("select_64" in taken) == (processor.shuffle_width() == 64)
 
 
 def test_shuffles_can_be_kept_narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     widths = (cpu.window, cpu.float_lanes)
-    has = store.shuffle_width(), store.float_lanes()
+    has = processor.shuffle_width(), processor.float_lanes()
     try:
-        for asked, most in [("", (64, 16)), ("64", (64, 16)), ("16", (16, 8)), ("0", (0, 0))]:
+        for asked, most in [("", (64, 16)), ("64", (64, 16)), ("32", (32, 8)), ("16", (16, 0)), ("0", (0, 0))]:
             monkeypatch.setenv("RESAMPLE_SHUFFLE", asked)
             for function, limit, own in zip(widths, most, has, strict=True):
                 function.cache_clear()
                 assert function() == min(limit, own)
-        monkeypatch.setenv("RESAMPLE_SHUFFLE", "32")
+        monkeypatch.setenv("RESAMPLE_SHUFFLE", "8")
         for function in widths:
             function.cache_clear()
-            with pytest.raises(ValueError, match="RESAMPLE_SHUFFLE must be 0, 16 or 64, got '32'"):
+            with pytest.raises(ValueError, match="RESAMPLE_SHUFFLE must be 0, 16, 32 or 64, got '8'"):
                 function()
     finally:
         for function in widths:

@@ -16,7 +16,7 @@ from plans import tables_of
 import resample
 from resample import apply, image, memory, shuffle, team, threads
 from resample.functional import pixel_shuffle
-from resample.kernels import compile, cpu, link, store
+from resample.kernels import compile, cpu, link, processor, store
 from resample.kernels.sizes import STAGING
 
 pytestmark = pytest.mark.skipif(not link.IS_HERE, reason="done on Linux on x86-64 alone")
@@ -82,7 +82,7 @@ SIZES = [
 HALF = ((40, 1200), (20, 600))
 
 
-@pytest.mark.parametrize("window", [64, 16])
+@pytest.mark.parametrize("window", [64, 32, 16])
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize(
     ("mode", "antialias"), [("nearest", False), ("bilinear", False), ("bicubic", False), ("lanczos", True)]
@@ -98,11 +98,11 @@ def test_rows(
     monkeypatch: pytest.MonkeyPatch,
     guarded: Guarded,
 ) -> None:
-    if store.shuffle_width() < window:
+    if processor.shuffle_width() < window:
         pytest.skip(f"this processor has no shuffle of {window} bytes")
     monkeypatch.setattr(cpu, "window", lambda: window)
-    if window == 16:
-        monkeypatch.setattr(cpu, "float_lanes", lambda: min(store.float_lanes(), 8))
+    if window < 64:
+        monkeypatch.setattr(cpu, "float_lanes", lambda: min(processor.float_lanes(), {32: 8, 16: 0}[window]))
     rng = np.random.default_rng(channels)
     sizes = SIZES if dtype == "uint8" else [*SIZES, HALF]
     for before, after in sizes:
@@ -112,7 +112,7 @@ def test_rows(
     kind = np.dtype(dtype)
     # a shuffle chooses three samples or more; where a width shrinks much, they are copied one by one
     size = channels * kind.itemsize
-    shuffle = 32 if window == 16 and cpu.float_lanes() and size % 4 == 0 else window
+    shuffle = 16 if window == 32 and size % 4 else window
     is_fast = 3 * size <= shuffle if mode == "nearest" else cpu.fast_sums(kind)
     assert (len(always) > 0) == is_fast
     if is_fast and mode != "nearest":

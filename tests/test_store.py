@@ -142,8 +142,8 @@ def test_code_for_another_processor_is_not_used(store: tuple[Path, str]) -> None
     """A home directory shared by machines of two kinds: each compiles and keeps its own."""
     folder, digest = store
     own = {path.name for path in folder.glob("*.o")}
-    foreign = "from resample.kernels import store\nknown = store._processor()\n"
-    foreign += "store._processor = lambda: ('other', *known[1:])\n" + CODE
+    foreign = "from resample.kernels import processor\nknown = processor.features()\n"
+    foreign += "processor.features = lambda: ('other', *known[1:])\n" + CODE
     assert finish(start(folder, foreign)) == (True, digest)
     assert len({path.name for path in folder.glob("*.o")}) == 2 * len(own)
     assert finish(start(folder)) == (False, digest)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from resample.arrays import Array
-from resample.kernels import entry, link, tables
+from resample.kernels import entry, link, processor, tables
 from resample.kernels.entry import packed
 from resample.kernels.sizes import BLOCK, SHORT_INNER, STAGING, VECTOR, whole_vectors
 from resample.memory import is_new, last_level
@@ -41,34 +41,30 @@ _NUMBER, _PLACES = ("int64",), ("int64*",)
 def _asked() -> int:
     """Return the most bytes that shuffles may choose from, as the environment variable RESAMPLE_SHUFFLE says.
 
-    64, 16 or 0: results are the same.
+    64, 32, 16 or 0: results are the same.
 
     Raises:
         ValueError: the variable is none of these.
     """
     asked = os.environ.get("RESAMPLE_SHUFFLE", "") or "64"
-    if asked not in ("0", "16", "64"):
-        raise ValueError(f"RESAMPLE_SHUFFLE must be 0, 16 or 64, got {asked!r}")
+    if asked not in ("0", "16", "32", "64"):
+        raise ValueError(f"RESAMPLE_SHUFFLE must be 0, 16, 32 or 64, got {asked!r}")
     return int(asked)
 
 
 @cache
 def window() -> int:
-    """Return how many bytes the shuffle of bytes chooses from, 64 or 16, or 0 where there is no fast kernel."""
-    from resample.kernels import store
-
-    return min(store.shuffle_width(), _asked())
+    """Return how many bytes the shuffle of bytes makes, 64, 32 or 16, or 0 where there is no fast kernel."""
+    return min(processor.shuffle_width(), _asked())
 
 
 @cache
 def float_lanes() -> int:
     """Return how many float32 a vector of the fast kernels has, 16 or 8, or 0 where there is none.
 
-    RESAMPLE_SHUFFLE lowers it, too: 16 bytes to 8 lanes, 0 to 0.
+    RESAMPLE_SHUFFLE lowers it, too: 32 bytes to 8 lanes, fewer to 0.
     """
-    from resample.kernels import store
-
-    return min(store.float_lanes(), {64: 16, 16: 8, 0: 0}[_asked()])
+    return min(processor.float_lanes(), {64: 16, 32: 8, 16: 0, 0: 0}[_asked()])
 
 
 def fast_sums(dtype: DType) -> bool:
@@ -232,7 +228,7 @@ def _halved(rows: _Rows, across: tuple[tables.Width, Array, int], along: tuple[T
     halving = tables.halving(taps)
     # groups go straight to the result: those that write more than there is of a row are done by themselves
     first, end = width.alike
-    beyond = np.flatnonzero(width.at + width.outputs > rows.row_out)
+    beyond = np.flatnonzero((width.at + width.outputs > rows.row_out).reshape(len(width.at), -1).any(axis=1))
     end = min([end, *beyond[:1].tolist()])
     if halving is None or end < first + 2:
         return None
@@ -244,7 +240,7 @@ def _halved(rows: _Rows, across: tuple[tables.Width, Array, int], along: tuple[T
     fixed = [*map(entry.address, (width.at, width.base, width.source, width.weight, ends))]
     fixed += [*width.base.shape[:2], first, end, precision, *map(entry.address, (weights, edges)), lead, taps.precision]
     length = rows.planes * rows.n_out
-    cost = (length * (rows.row_out // VECTOR) * 2 + rows.planes * rows.n_in * width.base.size) * VECTOR_COST
+    cost = (length * (rows.row_out // VECTOR) * 2 + rows.planes * rows.n_in * width.base[..., 0].size) * VECTOR_COST
     owners = across, along, weights
     return Pass(rows.shape, call, packed(*fixed, *rows[2:], pitch), length, cost, owners, [4 * pitch + 2 * VECTOR])
 
@@ -293,7 +289,9 @@ def copy_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass:
     few = math.prod(shape[: row_axes.start]) * len(start) < FEW_ROWS and len(place) > LONG_ROW
     if window() and size < BLOCK <= row_out and not few:
         # with AVX2 samples of whole fours are chosen from 32 bytes
-        windows = [32, 16] if window() == 16 and float_lanes() and size % 4 == 0 else [window()]
+        windows = [window()]
+        if window() == 32:
+            windows = [32, 16] if size % 4 == 0 else [16]
         found = (tables.choices(axes[last], size, some) for some in windows)
         choice = next((some for some in found if some), None)
     if choice:

@@ -22,14 +22,6 @@ def kernel(module: str, name: str, types: tuple[str, ...]) -> Kernel:
     return store.kernel(f"resample.kernels.{module}", name, types)
 
 
-@cache
-def register_bytes() -> int:
-    """Return how many bytes the vector registers of this processor hold."""
-    from resample.kernels import store
-
-    return store.register_bytes()
-
-
 def packed(*values: int) -> bytes:
     """Return integers and addresses as the block of int64 that a kernel reads its arguments from."""
     return _packer(len(values))(*values)

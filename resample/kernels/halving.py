@@ -10,8 +10,9 @@ from numba.extending import register_jitable
 
 from resample.kernels.pages import clear_onward
 from resample.kernels.past import piece, place_in_line, write_past
-from resample.kernels.rows import any_rows, clamped, narrow_sums, pairs_loader, wide_sums
+from resample.kernels.rows import any_rows, clamped, in_words, narrow_sums, of_groups
 from resample.kernels.simd import (
+    add_pairs,
     add_products,
     after,
     bits_as,
@@ -19,14 +20,16 @@ from resample.kernels.simd import (
     choose_floats,
     hidden,
     load,
+    packed,
     paired,
     place_of,
     prefetch,
+    shifted,
     spread,
     store,
     where_used,
 )
-from resample.kernels.sizes import BLOCK, PIECE, VECTOR
+from resample.kernels.sizes import ABREAST, BLOCK, PIECE, VECTOR
 
 
 def _halve(window, in_order=False):
@@ -37,11 +40,17 @@ def _halve(window, in_order=False):
 
     `in_order`: for tables where the pairs of all groups are in order already, and need no shuffle.
     """
+    abreast = ABREAST if window == 32 and not in_order else 1
     pairs_of_window = window // 2
-    kind, add, shift, *_ = narrow_sums(window)
-    wide = wide_sums(window)
-    add_wide, wide_level = wide.add, wide.level
-    pairs_at = pairs_loader(window, in_order)
+    most = pairs_of_window // abreast
+    kind, choose, add, shift, *_ = narrow_sums(window)
+    words_of = in_words(window)
+    get, put = of_groups(abreast, window)
+
+    @register_jitable
+    def pairs_at(first, second, place, lanes):
+        pairs = get(first, second, place)
+        return pairs if in_order else choose(pairs, lanes)
 
     def groups_of(same):
         """Return what does groups of one unit or two: the `same` but for their places, or not."""
@@ -59,34 +68,43 @@ def _halve(window, in_order=False):
             u, v = first * units, first * units + units - 1
             lanes, weights = load(index, u * window, window), load(weight, u * window, window)
             lanes_2, weights_2 = load(index, v * window, window), load(weight, v * window, window)
-            column, place = at[first], base[u]
-            far, far_next = after(row, base[v] - place), after(row_next, base[v] - place)
-            step = at[first + 1] - column if same else 0
-            advance = base[u + units] - place if same else 0
+            column, place = at[first * abreast], base[u * abreast]
+            # the other groups of registers, and the second units of both
+            beside, apart = at[first * abreast + abreast - 1] - column, base[u * abreast + abreast - 1] - place
+            away, away_apart = base[v * abreast] - place, base[v * abreast + abreast - 1] - place
+            step = at[(first + 1) * abreast] - column if same else 0
+            advance = base[(u + units) * abreast] - place if same else 0
             for g in range(first, end):
                 if not same:
                     u, v = g * units, g * units + units - 1
                     lanes, weights = load(index, u * window, window), load(weight, u * window, window)
                     lanes_2, weights_2 = load(index, v * window, window), load(weight, v * window, window)
-                    column, place = at[g], base[u]
-                    far, far_next = after(row, base[v] - place), after(row_next, base[v] - place)
+                    column, place = at[g * abreast], base[u * abreast]
+                    beside, apart = at[g * abreast + abreast - 1] - column, base[u * abreast + abreast - 1] - place
+                    away, away_apart = base[v * abreast] - place, base[v * abreast + abreast - 1] - place
                 prefetch(later, place)
                 prefetch(later_next, place)
-                total = add(pairs_at(row, place, lanes), weights, spread(kind(0), pairs_of_window))
-                total_next = add(pairs_at(row_next, place, lanes), weights, spread(kind(0), pairs_of_window))
+                pairs = pairs_at(row, after(row, apart), place, lanes)
+                pairs_next = pairs_at(row_next, after(row_next, apart), place, lanes)
+                total = add(pairs, weights, spread(kind(0), pairs_of_window))
+                total_next = add(pairs_next, weights, spread(kind(0), pairs_of_window))
                 if units == 2:
-                    total = add(pairs_at(far, place, lanes_2), weights_2, total)
-                    total_next = add(pairs_at(far_next, place, lanes_2), weights_2, total_next)
+                    pairs = pairs_at(after(row, away), after(row, away_apart), place, lanes_2)
+                    pairs_next = pairs_at(after(row_next, away), after(row_next, away_apart), place, lanes_2)
+                    total = add(pairs, weights_2, total)
+                    total_next = add(pairs_next, weights_2, total_next)
                 pairs = paired(shift(total, precision), shift(total_next, precision), window)
-                total = add(load(old, 2 * column, window), rows_before, spread(kind(0), pairs_of_window))
-                store(new, 2 * column, pairs)
+                total = get(old, after(old, 2 * beside), 2 * column)
+                total = add(total, rows_before, spread(kind(0), pairs_of_window))
+                put(new, after(new, 2 * beside), 2 * column, pairs)
                 result = bytes_of(shift(add(pairs, rows_now, total), height_precision))
-                if same or column + pairs_of_window <= length:
-                    store(out, column, result)
+                if same or column + beside + most <= length:
+                    put(out, after(out, beside), column, result)
                 else:
                     store(spare, 0, result)
-                    for i in range(length - column):
-                        out[column + i] = spare[i]
+                    for k in range(abreast):
+                        for i in range(min(most, length - column - k * beside)):
+                            out[column + k * beside + i] = spare[k * most + i]
                 column, place = hidden(column + step), hidden(place + advance)
 
         return sum_groups
@@ -139,9 +157,10 @@ def _halve(window, in_order=False):
         weights_now = bits_as(spread(types.int32(rows_now), pairs_of_window), types.int16)
         for column in range(0, length, pairs_of_window):
             i = min(column, length - pairs_of_window)
-            total = add_wide(load(old, 2 * i, window), weights_before, spread(types.int32(0), pairs_of_window))
-            total = add_wide(load(new, 2 * i, window), weights_now, total)
-            store(dst, to + i, bytes_of(wide_level(total, edges[1])))
+            total = spread(types.int32(0), pairs_of_window)
+            total = add_pairs(words_of(load(old, 2 * i, window)), weights_before, total)
+            total = add_pairs(words_of(load(new, 2 * i, window)), weights_now, total)
+            store(dst, to + i, bytes_of(packed(shifted(total, edges[1]), window)))
 
     def halve(
         dst, src, ring, at, base, index, weight, ends, groups, units, alike_from, alike_to, precision,
@@ -154,7 +173,7 @@ def _halve(window, in_order=False):
         """
         o, source = low % n_out, low // n_out * n_in * row_in
         # groups that are alike begin at whole lines of the ring
-        before = -2 * at[alike_from] % VECTOR
+        before = -2 * at[alike_from * abreast] % VECTOR
         now = before + 2 * pitch
         for q in range(low, high):
             clear_onward(dst, q * row_out, row_out, high * row_out)
@@ -183,8 +202,8 @@ def _halve(window, in_order=False):
     return halve
 
 
-halve_64, halve_16 = _halve(64), _halve(16)
-halve_ordered_64, halve_ordered_16 = _halve(64, True), _halve(16, True)
+halve_64, halve_32, halve_16 = (_halve(window) for window in (64, 32, 16))
+halve_ordered_64, halve_ordered_32, halve_ordered_16 = (_halve(window, True) for window in (64, 32, 16))
 
 
 def _halve_floats(pairs, lanes):

@@ -12,6 +12,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, models, overload, register_jitable, register_model
 
+from resample.kernels import processor
 from resample.kernels.sizes import VECTOR
 
 INT32 = ir.IntType(32)
@@ -162,16 +163,58 @@ def load_pieces(typing_context, pointer, index, places, first, pieces, lanes):
     return kind(pointer, index, places, first, pieces, lanes), emit
 
 
+@intrinsic(prefer_literal=True)
+def load_halves(typing_context, first, second, index, lanes):
+    """Return `lanes` values, of which half begin at `first[index]` and half at `second[index]`."""
+    kind = Vector(first.dtype, lanes.literal_value)
+
+    def emit(context, builder, signature, arguments):
+        piece = _vector(kind.element, kind.lanes // 2).as_pointer()
+        places = [builder.gep(pointer, arguments[2:3]) for pointer in arguments[:2]]
+        return _joined(builder, [builder.load(builder.bitcast(place, piece), align=1) for place in places])
+
+    return kind(first, second, index, lanes), emit
+
+
+@intrinsic
+def store_halves(typing_context, first, second, index, vector):
+    """Write half of the lanes to `first[index]`, then the others to `second[index]`."""
+
+    def emit(context, builder, signature, arguments):
+        lanes = vector.lanes // 2
+        for pointer, first in zip(arguments[:2], (0, lanes), strict=True):
+            half = _arranged(builder, arguments[3], arguments[3], range(first, first + lanes))
+            _write(builder, half, builder.gep(pointer, arguments[2:3]))
+        return context.get_dummy_value()
+
+    return types.void(first, second, index, vector), emit
+
+
 @intrinsic
 def store(typing_context, pointer, index, vector):
     """Write all lanes to `pointer[index]`, which need not be aligned."""
 
     def emit(context, builder, signature, arguments):
-        place = builder.gep(arguments[0], arguments[1:2])
-        builder.store(arguments[2], builder.bitcast(place, arguments[2].type.as_pointer()), align=1)
+        _write(builder, arguments[2], builder.gep(arguments[0], arguments[1:2]))
         return context.get_dummy_value()
 
     return types.void(pointer, index, vector), emit
+
+
+def _write(builder, value, place, align=1):
+    """Store a vector, from the first lane to the last, at a place that is so aligned; return the instructions.
+
+    What is longer than a register LLVM stores in any order, and memory beyond the caches takes longer so: 0.8 to 0.65
+    of the speed, see benchmarks/NOTES.md.
+    """
+    element, register = value.type.element, processor.register_bytes()
+    bits = {ir.FloatType(): 32, ir.DoubleType(): 64}.get(element) or element.width
+    lanes = min(value.type.count, register * 8 // bits)
+    place = builder.bitcast(place, ir.VectorType(element, lanes).as_pointer())
+    parts = [_arranged(builder, value, value, range(k, k + lanes)) for k in range(0, value.type.count, lanes)]
+    return [
+        builder.store(part, builder.gep(place, [INT32(k)]), align=min(align, register)) for k, part in enumerate(parts)
+    ]
 
 
 @intrinsic(prefer_literal=True)
@@ -186,9 +229,9 @@ def move_line(typing_context, dst, to, src, source, past):
         kind, is_past = _whole(signature.args[0].dtype), past.literal_value
         line = builder.load(_place(builder, kind, builder.gep(src, [source]), _constant(0)), align=1)
         place = _place(builder, kind, builder.gep(dst, [to]), _constant(0))
-        write = builder.store(line, place, align=VECTOR if is_past else 1)
-        if is_past:
-            write.set_metadata("nontemporal", builder.module.add_metadata([INT32(1)]))
+        for write in _write(builder, line, place, VECTOR if is_past else 1):
+            if is_past:
+                write.set_metadata("nontemporal", builder.module.add_metadata([INT32(1)]))
         return context.get_dummy_value()
 
     return types.void(dst, to, src, source, past), emit
@@ -289,12 +332,14 @@ def _move_in_order(builder, order, dst, to, to_pitch, src, source, source_pitch,
             wanted = [(lane, *divmod(place, lanes)) for lane, place in enumerate(order[k * lanes : (k + 1) * lanes])]
             mask = [lanes + of if q == p else (of if q == 0 and p == 1 else lane) for lane, q, of in wanted]
             chosen = _arranged(builder, chosen, pieces[p], mask)
-        builder.store(chosen, at(dst, to, to_pitch, k), align=1)
+        _write(builder, chosen, at(dst, to, to_pitch, k))
 
 
-# AVX-512 VBMI chooses from 64 bytes, SSSE3 and Arm from 16; all take the index of a byte in each lane
+# AVX-512 VBMI chooses from 64 bytes, SSSE3 and Arm from 16, AVX2 from 16 for each half; all take the index of a byte in
+# each lane
 _SHUFFLES = {
     (64, "x86"): "llvm.x86.avx512.permvar.qi.512",
+    (32, "x86"): "llvm.x86.avx2.pshuf.b",
     (16, "x86"): "llvm.x86.ssse3.pshuf.b.128",
     (16, "aarch64"): "llvm.aarch64.neon.tbl1.v16i8",
 }
@@ -302,7 +347,7 @@ _SHUFFLES = {
 
 @intrinsic
 def shuffle_bytes(typing_context, vector, index):
-    """Return `vector[index[lane]]` in each lane; 64 or 16 bytes."""
+    """Return `vector[index[lane]]` in each lane; 64 or 16 bytes, or 32 of which each half chooses from its own."""
 
     def emit(context, builder, signature, arguments):
         machine = "x86" if _on_x86(builder) else "aarch64"
@@ -311,6 +356,20 @@ def shuffle_bytes(typing_context, vector, index):
         return builder.call(builder.module.declare_intrinsic(_SHUFFLES[kind.count, machine], fnty=function), arguments)
 
     return vector(vector, index), emit
+
+
+@intrinsic
+def shuffle_words(typing_context, vector, index):
+    """Return, of 16 bytes, those at each byte of `index`, or 0 where that is NO_BYTE, as 16 int16; AVX2."""
+    kind = Vector(types.int16, vector.lanes)
+
+    def emit(context, builder, signature, arguments):
+        both = _joined(builder, [arguments[0]] * 2)
+        function = ir.FunctionType(both.type, [both.type] * 2)
+        shuffle = builder.module.declare_intrinsic(_SHUFFLES[32, "x86"], fnty=function)
+        return builder.bitcast(builder.call(shuffle, [both, arguments[1]]), _vector(kind.element, kind.lanes))
+
+    return kind(vector, index), emit
 
 
 @intrinsic
@@ -377,6 +436,8 @@ def by_turns(typing_context, vector):
 _PACKS = {
     (64, 32): "llvm.x86.avx512.packssdw.512",
     (64, 16): "llvm.x86.avx512.packuswb.512",
+    (32, 32): "llvm.x86.avx2.packssdw",
+    (32, 16): "llvm.x86.avx2.packuswb",
     (16, 32): "llvm.x86.sse2.packssdw.128",
     (16, 16): "llvm.x86.sse2.packuswb.128",
 }
@@ -450,7 +511,11 @@ def add_pairs(typing_context, a, b, total):
 
 
 # bytes times signed bytes, neighbouring products added and clamped to 16 bits; by bytes of a register
-_BYTE_PRODUCTS = {64: "llvm.x86.avx512.pmaddubs.w.512", 16: "llvm.x86.ssse3.pmadd.ub.sw.128"}
+_BYTE_PRODUCTS = {
+    64: "llvm.x86.avx512.pmaddubs.w.512",
+    32: "llvm.x86.avx2.pmadd.ub.sw",
+    16: "llvm.x86.ssse3.pmadd.ub.sw.128",
+}
 
 
 @intrinsic(prefer_literal=True)
@@ -487,19 +552,20 @@ def first_lanes(typing_context, vector, lanes):
     return kind(vector, lanes), emit
 
 
-@intrinsic
-def halves_added(typing_context, vector):
-    """Return the lower half of a vector plus the upper."""
+@intrinsic(prefer_literal=True)
+def halves_added(typing_context, vector, parts):
+    """Return the lower half of each of so many parts of a vector plus the upper."""
     kind = Vector(vector.element, vector.lanes // 2)
+    half = kind.lanes // parts.literal_value
 
     def emit(context, builder, signature, arguments):
+        lanes = [first + k for first in range(0, vector.lanes, 2 * half) for k in range(half)]
         lower, upper = (
-            _arranged(builder, arguments[0], arguments[0], range(first, first + kind.lanes))
-            for first in (0, kind.lanes)
+            _arranged(builder, arguments[0], arguments[0], [lane + further for lane in lanes]) for further in (0, half)
         )
         return builder.add(lower, upper)
 
-    return kind(vector), emit
+    return kind(vector, parts), emit
 
 
 @intrinsic
@@ -520,7 +586,11 @@ def _shifted(builder, total, precision):
 
 
 # int16 times int16, the upper half of twice the product, rounded half up; by bytes of a register
-_ROUNDED_PRODUCTS = {64: "llvm.x86.avx512.pmul.hr.sw.512", 16: "llvm.x86.ssse3.pmul.hr.sw.128"}
+_ROUNDED_PRODUCTS = {
+    64: "llvm.x86.avx512.pmul.hr.sw.512",
+    32: "llvm.x86.avx2.pmul.hr.sw",
+    16: "llvm.x86.ssse3.pmul.hr.sw.128",
+}
 
 
 @intrinsic(prefer_literal=True)
@@ -737,7 +807,7 @@ def finish(typing_context, sums, to, pitch, channels, vectors):
         kind, align = _whole(sums.dtype), sums.dtype.bitwidth // 8
         sums_block, rows, distance = arguments[:3]
         for place, written in _sums_and_rows(builder, kind, sums_block, rows, distance, channels, vectors):
-            builder.store(builder.load(place), written, align=align)
+            _write(builder, builder.load(place), written, align)
         return context.get_dummy_value()
 
     return types.void(sums, to, pitch, channels, vectors), emit

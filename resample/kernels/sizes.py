@@ -24,9 +24,16 @@ STAGING = PIECE + 6 * VECTOR
 # long sums, and their samples stay in the first level
 RUN = 128
 
-# bytes of a processor's vector registers -> channels in a block of its sums -> vectors a channel, so that these
-# registers hold what `simd.accumulate` keeps in them
-BLOCKS = {2048: {1: 8, 2: 8, 3: 8, 4: 6, 8: 3}, 512: {1: 4, 2: 3, 3: 2, 6: 1}}
+# bytes of a processor's register -> channels in a block of sums -> vectors a channel, so that its registers, 32 of
+# AVX-512 and of Arm, 16 of AVX2, hold what `simd.accumulate` keeps in them
+_FEW = {1: 4, 2: 3, 3: 2, 6: 1}
+BLOCKS = {64: {1: 8, 2: 8, 3: 8, 4: 6, 8: 3}, 32: _FEW, 16: _FEW}
+
+# groups of outputs that lie side by side in a register of AVX2, of which shuffles make two of 16 bytes
+ABREAST = 2
+
+# the index by which shuffles of 16 bytes make a byte of 0
+NO_BYTE = 128
 
 # the index of a lane whose row of the table has no such tap; `simd.where_used` knows it by its highest bit
 UNUSED = 255

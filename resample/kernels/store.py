@@ -14,19 +14,17 @@ import contextlib
 import ctypes
 import importlib.util
 import os
-import re
 import stat
 import sys
 import threading
 import zlib
 from collections.abc import Callable, Iterator
 from functools import cache
-from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import llvmlite
 
-from resample.kernels import link
+from resample.kernels import link, processor
 
 if TYPE_CHECKING:
     import llvmlite.binding as llvm
@@ -68,7 +66,7 @@ def kernel(module: str, name: str, arguments: tuple[str, ...]) -> Kernel:
     wanted = (module, name, arguments)
     with _lock:
         if wanted not in _loaded:
-            code = kept(*wanted, _processor(), _object_code)
+            code = kept(*wanted, processor.features(), _object_code)
             _loaded[wanted] = Kernel(link.linked(code, "kernel") or _linked_by_llvm(code), arguments)
         return _loaded[wanted]
 
@@ -77,11 +75,11 @@ def kept(
     module: str,
     name: str,
     arguments: tuple[str, ...],
-    processor: tuple[str, ...],
+    features: tuple[str, ...],
     compiled: Callable[[str, str, tuple[str, ...]], bytes],
 ) -> bytes:
     """Return the code of a kernel for a processor: from the folder, or else `compiled` and then kept there."""
-    key = _key(module, name, arguments, processor)
+    key = _key(module, name, arguments, features)
     folder = _folder()
     path = os.path.join(folder, f"{name}-{zlib.crc32(key):08x}.o") if folder else None
     code = _read(path, key) if path else None
@@ -128,43 +126,6 @@ def _linked_by_llvm(code: bytes) -> link.Linked:
     return link.Linked(linked.get_function_address("kernel"), linked)
 
 
-@cache
-def _processor() -> tuple[str, ...]:
-    """Return what tells this processor from others that need other code: its kind, and the names of its features."""
-    if link.IS_HERE:
-        # as LLVM's library, which knows too, need not be loaded then
-        with contextlib.suppress(OSError), open("/proc/cpuinfo") as file:
-            known = dict(re.findall(r"(.+?)\t*: (.*)\n", "".join(takewhile(str.strip, file))))
-            if "flags" in known:
-                kind = [known.get(name, "") for name in ("vendor_id", "cpu family", "model", "stepping")]
-                return " ".join(kind), *known["flags"].split()
-    import llvmlite.binding as llvm
-
-    features = llvm.get_host_cpu_features()
-    return llvm.get_host_cpu_name(), *sorted(name for name, has in features.items() if has)
-
-
-def shuffle_width() -> int:
-    """Return how many bytes this processor's variable byte shuffle chooses from: 64, 16, or 0 if it has none."""
-    known = _processor()
-    if "avx512vbmi" in known and "avx512bw" in known:
-        return 64
-    return 16 if "ssse3" in known or "neon" in known else 0
-
-
-def float_lanes() -> int:
-    """Return how many float32 of a vector this processor's permutes choose at once: 16 (AVX-512), 8 (AVX2) or 0."""
-    known = _processor()
-    if "avx512f" in known:
-        return 16
-    return 8 if "avx2" in known and "fma" in known else 0
-
-
-def register_bytes() -> int:
-    """Return how many bytes this processor's vector registers hold: 2048 (AVX-512), else 512 (AVX2, Arm; SSE less)."""
-    return 2048 if "avx512f" in _processor() else 512
-
-
 def _machine() -> llvm.TargetMachine:
     import llvmlite.binding as llvm
 
@@ -175,9 +136,9 @@ def _machine() -> llvm.TargetMachine:
     return target.create_target_machine(cpu=name, features=features, opt=3, jit=True)
 
 
-def _key(module: str, name: str, arguments: tuple[str, ...], processor: tuple[str, ...]) -> bytes:
+def _key(module: str, name: str, arguments: tuple[str, ...], features: tuple[str, ...]) -> bytes:
     """Return, in full, all that the code depends on: it stands in the file, so two kernels cannot be taken for one."""
-    versions = [llvmlite.__version__, sys.version, *processor]
+    versions = [llvmlite.__version__, sys.version, *features]
     return b"\0".join(["\0".join([module, name, *arguments, *versions]).encode(), *_sources(module)])
 
 

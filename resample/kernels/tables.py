@@ -11,7 +11,7 @@ import numpy as np
 
 from resample.arrays import Array
 from resample.blocks import from_a_line
-from resample.kernels.sizes import UNUSED, VECTOR
+from resample.kernels.sizes import ABREAST, NO_BYTE, UNUSED, VECTOR
 from resample.taps import Taps
 
 
@@ -25,12 +25,14 @@ class Width(NamedTuple):
     taps: int
     """Taps of a unit."""
     at: Array
-    """(groups,) where in the output row; what a group writes beyond the next one's beginning is written again."""
+    """(groups,) where in the output row; what a group writes beyond the next one's beginning is written again. Where
+    two groups lie abreast in a register, (pairs of groups, 2), and two pieces of a window are theirs."""
     base: Array
     """(groups, units, pieces) where in the source row the pieces of a window begin. A window is one piece, but where
     bytes of outputs lie far apart: then it is four or eight, all as long, and serves more of them."""
     source: Array
     """For bytes (groups, units, window / 2, 2): which of the window make a pair, one output's tap and the next one.
+    With AVX2 and weights of 16 bits (..., 2), NO_BYTE behind each: the bytes of words.
     For floats (groups, units, taps, lanes): which of the window is an output's tap, or UNUSED."""
     weight: Array
     """The same shape; of the type of the weights of the taps."""
@@ -84,7 +86,39 @@ def edges(taps: Taps, narrow: Taps, channels: int = 1) -> Array:
 
 @lru_cache(maxsize=128)
 def widths(taps: Taps, channels: int, window: int) -> Width | None:
-    """Return the tables for rows of `channels` interleaved bytes, or None where the row is shorter than a window.
+    """Return the tables for rows of `channels` interleaved bytes, or None where the row is shorter than a window."""
+    if window != 32:
+        return _widths(taps, channels, window)
+    # with AVX2 shuffles choose within 16 bytes: two groups lie abreast, but where no byte moves
+    narrow = taps.weight.itemsize == 1
+    is_half = narrow and channels == 1 and abs(taps.n_in - 2 * taps.n_out) < 2
+    whole = _widths(taps, channels, 32) if is_half else None
+    if whole and whole.in_order:
+        return whole
+    width = _widths(taps, channels, 16)
+    return width and (_abreast(width) if narrow else _of_words(width))
+
+
+def _of_words(width: Width) -> Width:
+    """Return tables whose index chooses a byte and 0 by turns, which makes words of 16 bytes."""
+    source = np.full((*width.source.shape, 2), NO_BYTE, np.uint8)
+    source[..., 0] = width.source
+    return width._replace(source=aligned(source))
+
+
+def _abreast(width: Width) -> Width:
+    """Return tables with two groups side by side; of an odd number the last one is done twice."""
+    groups = np.minimum(np.arange(-(-len(width.at) // ABREAST) * ABREAST), len(width.at) - 1).reshape(-1, ABREAST)
+    at, base = width.at[groups], width.base[groups, :, 0].swapaxes(1, 2).copy()
+    source, weight = (
+        aligned(table[groups].swapaxes(1, 2).reshape(*base.shape[:2], -1, 2)) for table in (width.source, width.weight)
+    )
+    alike = _alike(at, base, source, weight) if width.alike != (0, 0) else (0, 0)
+    return Width("contract_narrow", width.outputs, width.taps, at, base, source, weight, False, alike)
+
+
+def _widths(taps: Taps, channels: int, window: int) -> Width | None:
+    """Return the tables for a window of which outputs may choose any byte.
 
     A unit serves `outputs` times `taps_of_unit` products, half a window of pairs. Many outputs leave few taps to a
     unit, many taps leave less of the window for outputs that lie apart, and sums of lanes must be added up in the end:
@@ -247,14 +281,14 @@ def _of_floats(
 
 
 def _alike(at: Array, base: Array, source: Array, weight: Array) -> tuple[int, int]:
-    """Return the ends of the longest run of groups as `Width.alike` says, three at least, or (0, 0).
-
-    For windows of one piece, as weights of 8 bits have.
-    """
+    """Return the ends of the longest run of groups as `Width.alike` says, three at least, or (0, 0)."""
     if base.shape[1] > 2:
         return 0, 0
-    steps = np.diff(np.c_[at, base[..., 0]], axis=0)
-    same = (steps[1:] == steps[:-1]).all(axis=1)  # whether groups g, g + 1 and g + 2 are as far apart
+    same = np.ones(max(0, len(at) - 2), np.bool_)  # whether groups g, g + 1 and g + 2 are as far apart
+    for places in (at, base):
+        steps = np.diff(places.reshape(len(at), -1), axis=0)
+        even = (steps == steps[:, :1]).all(axis=1)  # all parts of a group
+        same &= even[1:] & even[:-1] & (steps[1:] == steps[:-1]).all(axis=1)
     for table in (source, weight):
         table = table.reshape(len(at), -1)
         equal = (table[1:] == table[:-1]).all(axis=1)
