@@ -707,6 +707,24 @@ def _select(window):
         else:
             eighth(dst, to, src, source, ahead, at, base, index, in_order, groups)
 
+    @register_jitable
+    def row_past(
+        dst, to, staging, src, source, ahead, at, base, index, in_order, groups, outputs, row_out, is_first, is_last
+    ):  # fmt: skip
+        """Copy the groups of a row piece by piece to the buffer, and from there past the caches."""
+        g = 0
+        while g < groups:
+            until, to_piece = min(groups, g + PIECE // outputs), to + at[g]
+            at_out = place_in_line(dst, to_piece)
+            # their places count from that of the first of them
+            along_width(
+                staging, at_out - at[g], src, source, ahead, after(at, g), after(base, g), after(index, g * window),
+                after(in_order, g), until - g, outputs,
+            )  # fmt: skip
+            end = at[until] if until < groups else row_out
+            write_past(dst, to_piece, staging, at_out + end - at[g], is_first and g == 0, is_last and until == groups)
+            g = until
+
     def select(
         dst, src, staging, at, base, index, in_order, groups, outputs, start, n_in, n_out, row_in, row_out, low, high
     ):  # fmt: skip
@@ -720,28 +738,18 @@ def _select(window):
         o, plane = low % n_out, low // n_out * n_in * row_in
         for q in range(low, high):
             clear_onward(dst, q * row_out, row_out, high * row_out)
-            g = 0
-            if not past and q > low and o > 0 and start[o] == start[o - 1]:
-                _copy_row(dst, q * row_out, dst, (q - 1) * row_out, row_out)
-                g = groups
             source, later = plane + start[o] * row_in, 0
             if o + 1 < n_out and start[o + 1] > start[o]:
                 later = (start[min(o + reach, n_out - 1)] - start[o]) * row_in
-            while g < groups:
-                # their places count from that of the first of them
-                until, to_piece = groups, q * row_out + at[g]
-                out, at_out = dst, to_piece
-                if past:
-                    until, out, at_out = min(groups, g + PIECE // outputs), staging, place_in_line(dst, to_piece)
-                along_width(
-                    out, at_out - at[g], src, source, later, after(at, g), after(base, g), after(index, g * window),
-                    after(in_order, g), until - g, outputs,
+            if past:
+                row_past(
+                    dst, q * row_out, staging, src, source, later, at, base, index, in_order, groups, outputs,
+                    row_out, q == low, q + 1 == high,
                 )  # fmt: skip
-                if past:
-                    end = at[until] if until < groups else row_out
-                    is_first, is_last = q == low and g == 0, q + 1 == high and until == groups
-                    write_past(dst, to_piece, staging, at_out + end - at[g], is_first, is_last)
-                g = until
+            elif q > low and o > 0 and start[o] == start[o - 1]:
+                _copy_row(dst, q * row_out, dst, (q - 1) * row_out, row_out)
+            else:
+                along_width(dst, q * row_out, src, source, later, at, base, index, in_order, groups, outputs)
             o += 1
             if o == n_out:
                 o = 0
