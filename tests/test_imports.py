@@ -48,10 +48,11 @@ LAYERS = [
     ["resample.kernels.link"],
     ["resample.kernels.compile"],
     ["resample.kernels.halving"],
+    ["resample.kernels.byte_sums", "resample.kernels.float_sums", "resample.kernels.copies"],
     [
         "resample.kernels.bands",
-        "resample.kernels.loops",
         "resample.kernels.rows",
+        "resample.kernels.loops",
         "resample.kernels.convolution",
         "resample.kernels.shuffle",
         "resample.kernels.pooling",

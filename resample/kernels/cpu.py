@@ -196,7 +196,8 @@ def _sums(
     heights = (*_PLACES * 2, pair, *_PLACES, *_NUMBER * 2)
     value = f"{dtype.name}*"
     types = (*(value,) * 3, *_PLACES, value, *widths, *heights, *_NUMBER * 9)
-    call = entry.kernel("rows", f"{kernel}_{float_lanes() if dtype == np.float32 else window()}", types)
+    module, width_of_vectors = ("float_sums", float_lanes()) if dtype == np.float32 else ("byte_sums", window())
+    call = entry.kernel(module, f"{kernel}_{width_of_vectors}", types)
     of_width, of_height, weighted, depth, direct = [0] * len(widths), [0] * len(heights), None, 2, 0
     if across is not None:
         width, edges, precision = across
@@ -296,7 +297,7 @@ def copy_pass(shape: Shape, dtype: DType, axes: Mapping[int, Taps]) -> Pass:
         choice = next((some for some in found if some), None)
     if choice:
         types = (*("uint8*",) * 3, *_PLACES * 2, *("uint8*",) * 2, *_NUMBER * 2, *_PLACES, *_NUMBER * 6)
-        call = entry.kernel("rows", f"select_{choice.source.shape[1]}", types)
+        call = entry.kernel("copies", f"select_{choice.source.shape[1]}", types)
         fixed = [
             *map(entry.address, choice[1:]),
             len(choice.at),

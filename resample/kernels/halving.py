@@ -1,6 +1,6 @@
 """The fast kernels to half the size: rows are added up in registers as soon as they are there.
 
-Twins of plain kernels, as those of `rows`, of which they have the tables and the parts.
+Twins of plain kernels, as those of `byte_sums` and `float_sums`, of which they have the tables and the parts.
 """
 
 from __future__ import annotations
@@ -8,9 +8,10 @@ from __future__ import annotations
 from numba import types
 from numba.extending import register_jitable
 
+from resample.kernels.byte_sums import clamped, in_words, narrow_sums, of_groups
+from resample.kernels.float_sums import any_rows
 from resample.kernels.pages import clear_onward
 from resample.kernels.past import piece, place_in_line, write_past
-from resample.kernels.rows import any_rows, clamped, in_words, narrow_sums, of_groups
 from resample.kernels.simd import (
     add_pairs,
     add_products,

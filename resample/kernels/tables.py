@@ -16,10 +16,13 @@ from resample.taps import Taps
 
 
 class Width(NamedTuple):
-    """How `rows` resamples a row: groups of outputs, and units of taps within a group that share a window."""
+    """How `byte_sums` and `float_sums` resample a row.
+
+    In groups of outputs, and within a group by units of taps that share a window.
+    """
 
     kernel: str
-    """What these tables are for, of `rows`, without the length of vectors that ends the name."""
+    """The kernel that these tables are for, without the length of vectors that ends the name."""
     outputs: int
     """Values that a group writes: of bytes window / 2, / 4, / 8 or / 16, of floats as many as there are lanes."""
     taps: int
@@ -175,7 +178,7 @@ def _widths(taps: Taps, channels: int, window: int) -> Width | None:
     by_window = *base.shape[:2], window
     identity = (source.reshape(by_window) == np.arange(window)) | (weight.reshape(by_window) == 0)
     if weight.itemsize == 2:
-        # `rows` widens bytes by `simd.interleave`, which moves the pairs, and either moves them back or need not
+        # `byte_sums` widens bytes by `simd.interleave`, which moves the pairs, and either moves them back or need not
         moved = np.arange(window // 2).reshape(-1, 2, 4).transpose(1, 0, 2).ravel()
         if outputs == window // 2:
             weight = weight[:, :, moved]
@@ -196,8 +199,8 @@ FLOAT_COSTS = {
     16: [("contract_floats", 32, 4, 3)],
     8: [("contract_floats", 16, 2, 9), ("contract_near_floats", 8, 1, 6)],
 }
-# of 8 lanes: what a group and a tap cost that is loaded by itself; and each unit, but for the few taps that `rows`
-# writes out
+# of 8 lanes: what a group and a tap cost that is loaded by itself; and each unit, but for the few taps that
+# `float_sums` writes out
 FAR_GROUP, FAR_TAP, IN_LOOP = 18, 17, 4
 
 
@@ -374,7 +377,7 @@ def aligned(array: Array) -> Array:
 
 
 class Choice(NamedTuple):
-    """How `rows` chooses the samples of a row."""
+    """How `copies` chooses the samples of a row."""
 
     outputs: int
     """Bytes that a group writes: window, / 2, / 4 or / 8."""
