@@ -74,7 +74,7 @@ def in_words(window):
 
 def _wide_sums(window):
     """Return sums in 32 bits of weights of 16; with AVX2, 32, the index chooses words at once, from 16 bytes."""
-    words_of, in_order = in_words(window), 16 if window == 32 else window
+    words_of, packed_by = in_words(window), 16 if window == 32 else window
 
     @register_jitable
     def choose(values, index):
@@ -82,7 +82,7 @@ def _wide_sums(window):
 
     @register_jitable
     def level(total, precision):
-        return packed(shifted(total, precision), in_order)
+        return packed(shifted(total, precision), packed_by)
 
     @register_jitable
     def add_rows(row, next, weights, total):
@@ -176,7 +176,7 @@ def _window_of(window, pieces):
 
     @register_jitable
     def ask_for_pieces(src, source, base, unit, ahead):
-        # a line for every second piece is enough, and less than one for each; those of two groups may lie far apart
+        # of a group a line for every second piece is enough, and less than one for each; two groups may lie far apart
         for k in range(unit * pieces, (unit + 1) * pieces, 2 if pieces > 2 else 1):
             prefetch(src, source + base[k] + ahead)
 
@@ -243,17 +243,17 @@ def _bytes_along_height(sums):
     return along_height
 
 
-def _contract_bytes(window, sums, in_order=False, pieces=1):
-    """Return the kernel that sums bytes by shuffles that choose from `window` of them, in so many `pieces` of a row.
+def _contract_bytes(register, sums, in_order=False, pieces=1):
+    """Return the kernel that sums bytes by shuffles that make `register` of them, from so many `pieces` of a row.
 
     `in_order`: for tables where the pairs of all groups are in order already, so that those alike need no shuffle.
     """
     kind, choose, add, shift, level = sums[:5]
     narrow = kind is types.int16  # see `tables.narrowed`
-    abreast = ABREAST if window == 32 and narrow and not in_order else 1
+    abreast = ABREAST if register == 32 and narrow and not in_order else 1
     pieces = max(pieces, abreast)
-    # AVX2 makes 32 bytes of 16: as many indices a unit
-    register, window = window, 16 if window == 32 and not narrow else window
+    # AVX2 makes words of each of 16 bytes, so a unit of them has 32 indices
+    window = 16 if register == 32 and not narrow else register
     pairs_of_window = window // 2  # Numba takes the name, not the division, as a constant
     most = pairs_of_window // abreast
     get, put = of_groups(abreast, window)

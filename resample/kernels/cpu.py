@@ -39,7 +39,7 @@ _NUMBER, _PLACES = ("int64",), ("int64*",)
 
 
 def _asked() -> int:
-    """Return the most bytes that shuffles may choose from, as the environment variable RESAMPLE_SHUFFLE says.
+    """Return the most bytes that shuffles may make, as the environment variable RESAMPLE_SHUFFLE says.
 
     64, 32, 16 or 0: results are the same.
 

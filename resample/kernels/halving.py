@@ -99,7 +99,7 @@ def _halve(window, in_order=False):
                 total = add(total, rows_before, spread(kind(0), pairs_of_window))
                 put(new, after(new, 2 * beside), 2 * column, pairs)
                 result = bytes_of(shift(add(pairs, rows_now, total), height_precision))
-                if same or column + beside + most <= length:
+                if same or column + max(0, beside) + most <= length:
                     put(out, after(out, beside), column, result)
                 else:
                     store(spare, 0, result)

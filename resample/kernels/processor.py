@@ -11,7 +11,7 @@ from itertools import takewhile
 @cache
 def features() -> tuple[str, ...]:
     """Return what tells this processor from others that need other code: its kind, and the names of its features."""
-    # as LLVM's library, which knows too, need not be loaded then; the lines of other processors have other names
+    # of Linux on x86, as LLVM's library, which knows too, need not be loaded then; elsewhere there are no "flags"
     with contextlib.suppress(OSError), open("/proc/cpuinfo") as file:
         known = dict(re.findall(r"(.+?)\t*: (.*)\n", "".join(takewhile(str.strip, file))))
         if "flags" in known:

@@ -15,18 +15,13 @@ from numba.extending import register_jitable
 
 from resample.kernels.pages import clear_onward
 from resample.kernels.past import piece, write_past
-from resample.kernels.simd import (
-    after,
-    load,
-    place_of,
-    store,
-)
+from resample.kernels.simd import after, load, place_of, store
 from resample.kernels.sizes import BLOCK
 
-# Rows are asked for before they are needed, a line for each group of bytes, one or two for each of floats, and one for
-# every second piece of a window. For whole windows that is doubled where those of a group begin further behind those of
-# the one before it, so that lines between would be missed; and where they begin half as far behind, if the row is so
-# many bytes away: then some are not granted.
+# The parts ask for rows before they are needed: a line for each group of bytes, one or two for each of floats, and one
+# for every second piece of a window. For whole windows that is doubled where those of a group begin further behind
+# those of the one before it, so that lines between would be missed; and where they begin half as far behind, if the row
+# is so many bytes away: then some are not granted.
 FAR = 1 << 14
 
 

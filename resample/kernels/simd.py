@@ -182,8 +182,8 @@ def store_halves(typing_context, first, second, index, vector):
 
     def emit(context, builder, signature, arguments):
         lanes = vector.lanes // 2
-        for pointer, first in zip(arguments[:2], (0, lanes), strict=True):
-            half = _arranged(builder, arguments[3], arguments[3], range(first, first + lanes))
+        for pointer, lane in zip(arguments[:2], (0, lanes), strict=True):
+            half = _arranged(builder, arguments[3], arguments[3], range(lane, lane + lanes))
             _write(builder, half, builder.gep(pointer, arguments[2:3]))
         return context.get_dummy_value()
 

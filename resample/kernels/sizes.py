@@ -25,11 +25,12 @@ STAGING = PIECE + 6 * VECTOR
 RUN = 128
 
 # bytes of a processor's register -> channels in a block of sums -> vectors a channel, so that its registers, 32 of
-# AVX-512 and of Arm, 16 of AVX2, hold what `simd.accumulate` keeps in them
+# AVX-512 and of Arm, 16 of AVX2, hold what `simd.accumulate` keeps in them (16 of SSE do not: nobody has looked)
 _FEW = {1: 4, 2: 3, 3: 2, 6: 1}
 BLOCKS = {64: {1: 8, 2: 8, 3: 8, 4: 6, 8: 3}, 32: _FEW, 16: _FEW}
 
-# groups of outputs that lie side by side in a register of AVX2, of which shuffles make two of 16 bytes
+# groups of outputs that lie side by side in a register of AVX2, of which shuffles make two of 16 bytes:
+# `simd.load_halves` and `store_halves` know that they are two
 ABREAST = 2
 
 # the index by which shuffles of 16 bytes make a byte of 0

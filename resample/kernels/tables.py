@@ -24,7 +24,8 @@ class Width(NamedTuple):
     kernel: str
     """The kernel that these tables are for, without the length of vectors that ends the name."""
     outputs: int
-    """Values that a group writes: of bytes window / 2, / 4, / 8 or / 16, of floats as many as there are lanes."""
+    """Values that a group writes: of bytes window / 2, / 4, / 8 or / 16, of floats as many as there are lanes. With
+    AVX2 the window of bytes is of 16, but where pairs are in order."""
     taps: int
     """Taps of a unit."""
     at: Array
@@ -43,7 +44,8 @@ class Width(NamedTuple):
     """Whether some groups are alike, and the pairs of all the window as it is, which spares the shuffle."""
     alike: tuple[int, int]
     """The first of the groups that differ in `at` and `base` alone, both growing evenly, and the one behind the last.
-    There are such where the ratio of sizes is that of small numbers, so that weights repeat after few outputs."""
+    There are such where the ratio of sizes is that of small numbers, so that weights repeat after few outputs. Of
+    groups abreast, pairs are counted."""
 
 
 @lru_cache(maxsize=128)
@@ -92,7 +94,8 @@ def widths(taps: Taps, channels: int, window: int) -> Width | None:
     """Return the tables for rows of `channels` interleaved bytes, or None where the row is shorter than a window."""
     if window != 32:
         return _widths(taps, channels, window)
-    # with AVX2 shuffles choose within 16 bytes: two groups lie abreast, but where no byte moves
+    # with AVX2 shuffles choose within 16 bytes: two groups lie abreast, but where no byte moves, as in halves of one
+    # channel; for others that is not tried, as it takes time
     narrow = taps.weight.itemsize == 1
     is_half = narrow and channels == 1 and abs(taps.n_in - 2 * taps.n_out) < 2
     whole = _widths(taps, channels, 32) if is_half else None
