@@ -441,10 +441,10 @@ def _gather(result: Array, samples: Array, weights: Array, bias: Array, shape: S
     left = np.arange(shape.kernel[2], dtype=np.int64) * shape.dilation[2] - shape.padding[2]
     opens = np.maximum(-(left // shape.stride[2]), 0)
     closes = np.minimum(-((left - shape.out[2]) // shape.stride[2]), shape.size[2])
-    sizes = _tables(shape.kernel, shape.size, shape.out, shape.stride, shape.padding, shape.dilation)
-    tables = (left, opens, closes, *sizes)
+    sizes = _tables(shape.kernel, shape.size, shape.out)
+    tables = (left, opens, closes, _inputs(shape, 0), _inputs(shape, 1), *sizes)
     value = result.dtype.name
-    kernel = entry.kernel("convolution", "gather", (f"{value}*",) * 3 + ("int64*",) * 9 + ("int64",) * 5)
+    kernel = entry.kernel("convolution", "gather", (f"{value}*",) * 3 + ("int64*",) * 8 + ("int64",) * 6)
 
     starts = (range(0, images, together), range(groups), range(0, out_channels, block))
     for n, group, channel in itertools.product(*starts):
@@ -455,8 +455,20 @@ def _gather(result: Array, samples: Array, weights: Array, bias: Array, shape: S
         with np.errstate(over="ignore", invalid="ignore"):  # torch does not warn either
             np.matmul(factor.reshape(shape.in_channels, -1).T, some.reshape(shape.in_channels, -1), out=products)
         arrays = (target, products, bias[group * out_channels + channel :], *tables)
-        arguments = [*map(entry.address, arrays), *target.shape[:2], result.strides[0] // result.itemsize]
+        arguments = [
+            *map(entry.address, arrays),
+            shape.stride[2],
+            *target.shape[:2],
+            result.strides[0] // result.itemsize,
+        ]
         in_bands(kernel, arguments, b"", math.prod(target.shape[:4]), target.size * weights.shape[-1])
+
+
+def _inputs(shape: Shape, axis: int) -> Array:
+    """Return (out, kernel): which input of an axis an output receives by a tap, or -1."""
+    tap, output = np.arange(shape.kernel[axis], dtype=np.int64), np.arange(shape.out[axis], dtype=np.int64)[:, None]
+    place, rest = np.divmod(output + shape.padding[axis] - tap * shape.dilation[axis], shape.stride[axis])
+    return np.where((rest == 0) & (place >= 0) & (place < shape.size[axis]), place, -1)
 
 
 def _tables(*triples: Triple) -> tuple[Array, ...]:
