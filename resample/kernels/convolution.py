@@ -146,7 +146,7 @@ def gather(
     Per axis: `kernel`, `size` and `out`, lengths of the kernel, the input and the output. Images are `distance` values
     apart in `dst`. Tap k of w goes to `left[k] + stride * i` for the inputs i in `opens[k]:closes[k]`. Of the other
     axes, `of_depth` and `of_height` are (out, kernel): which input an output has by a tap, or -1. All that is looked
-    up, not divided: that took half of the time of a short row.
+    up, not divided: that took 0.4 of the time of a short row.
     """
     oh, rest = low % out[1], low // out[1]
     od, rest = rest % out[0], rest // out[0]
