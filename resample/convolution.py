@@ -438,11 +438,7 @@ def _gather(result: Array, samples: Array, weights: Array, bias: Array, shape: S
     together = max(1, min(images, PRODUCTS // (size * result.itemsize)))
     block = max(1, min(out_channels, PRODUCTS // (size * result.itemsize * together)))
     scratch = np.empty(together * block * size, result.dtype)
-    left = np.arange(shape.kernel[2], dtype=np.int64) * shape.dilation[2] - shape.padding[2]
-    opens = np.maximum(-(left // shape.stride[2]), 0)
-    closes = np.minimum(-((left - shape.out[2]) // shape.stride[2]), shape.size[2])
-    sizes = _tables(shape.kernel, shape.size, shape.out)
-    tables = (left, opens, closes, _inputs(shape, 0), _inputs(shape, 1), *sizes)
+    tables = _product_tables(shape)
     value = result.dtype.name
     kernel = entry.kernel("convolution", "gather", (f"{value}*",) * 3 + ("int64*",) * 8 + ("int64",) * 6)
 
@@ -462,6 +458,16 @@ def _gather(result: Array, samples: Array, weights: Array, bias: Array, shape: S
             result.strides[0] // result.itemsize,
         ]
         in_bands(kernel, arguments, b"", math.prod(target.shape[:4]), target.size * weights.shape[-1])
+
+
+@lru_cache(maxsize=32)
+def _product_tables(shape: Shape) -> tuple[Array, ...]:
+    """Return the tables of the kernel `gather`, in its order."""
+    left = np.arange(shape.kernel[2], dtype=np.int64) * shape.dilation[2] - shape.padding[2]
+    opens = np.maximum(-(left // shape.stride[2]), 0)
+    closes = np.minimum(-((left - shape.out[2]) // shape.stride[2]), shape.size[2])
+    sizes = _tables(shape.kernel, shape.size, shape.out)
+    return left, opens, closes, _inputs(shape, 0), _inputs(shape, 1), *sizes
 
 
 def _inputs(shape: Shape, axis: int) -> Array:

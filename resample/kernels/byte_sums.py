@@ -142,8 +142,13 @@ def _sum_ends(dst, to, src, source, ends):
         dst[to + ends[e]] = clamped(total >> ends[1])
 
 
-def of_groups(abreast, window):
-    """Return what loads and stores the vectors of groups that lie so many `abreast`, at one place or at two."""
+def of_groups(abreast, window, sums, in_order):
+    """Return what loads, stores and sums the vectors of groups that lie so many `abreast`, at one place or at two.
+
+    `in_order`: the pairs of a window are taken as they are.
+    """
+    kind, choose, add = sums[:3]
+    pairs_of_window = window // 2
 
     @register_jitable
     def get(first, second, index):
@@ -156,7 +161,22 @@ def of_groups(abreast, window):
         else:
             store_halves(first, second, index, values)
 
-    return get, put
+    @register_jitable
+    def pairs_at(first, second, place, lanes):
+        pairs = get(first, second, place)
+        return pairs if in_order else choose(pairs, lanes)
+
+    @register_jitable
+    def sum_units(row, place, apart, away, away_apart, units, lanes, weights, lanes_2, weights_2):
+        """Return the sums of one unit or two: at `place`, `apart` from there for the other group, and so far `away`."""
+        pairs = pairs_at(row, after(row, apart), place, lanes)
+        total = add(pairs, weights, spread(kind(0), pairs_of_window))
+        if units == 2:
+            pairs = pairs_at(after(row, away), after(row, away_apart), place, lanes_2)
+            total = add(pairs, weights_2, total)
+        return total
+
+    return get, put, sum_units
 
 
 def _window_of(window, pieces):
@@ -256,13 +276,8 @@ def _contract_bytes(register, sums, in_order=False, pieces=1):
     window = 16 if register == 32 and not narrow else register
     pairs_of_window = window // 2  # Numba takes the name, not the division, as a constant
     most = pairs_of_window // abreast
-    get, put = of_groups(abreast, window)
+    _, put, sum_units = of_groups(abreast, window, sums, in_order)
     window_of, ask_for = _window_of(window, pieces)
-
-    @register_jitable
-    def pairs_at(first, second, place, lanes):
-        pairs = get(first, second, place)
-        return pairs if in_order else choose(pairs, lanes)
 
     @register_jitable
     def finish(first, second, to, total, outputs, precision):
@@ -333,15 +348,8 @@ def _contract_bytes(register, sums, in_order=False, pieces=1):
             if more:
                 prefetch(later, place + VECTOR)
                 prefetch(later_next, place + VECTOR)
-            pairs = pairs_at(row, after(row, apart), place, lanes)
-            pairs_next = pairs_at(row_next, after(row_next, apart), place, lanes)
-            total = add(pairs, weights, spread(kind(0), pairs_of_window))
-            total_next = add(pairs_next, weights, spread(kind(0), pairs_of_window))
-            if units == 2:
-                pairs = pairs_at(after(row, away), after(row, away_apart), place, lanes_2)
-                pairs_next = pairs_at(after(row_next, away), after(row_next, away_apart), place, lanes_2)
-                total = add(pairs, weights_2, total)
-                total_next = add(pairs_next, weights_2, total_next)
+            total = sum_units(row, place, apart, away, away_apart, units, lanes, weights, lanes_2, weights_2)
+            total_next = sum_units(row_next, place, apart, away, away_apart, units, lanes, weights, lanes_2, weights_2)
             finish(out, after(out, beside), column, total, most, precision)
             finish(out_next, after(out_next, beside), column, total_next, most, precision)
             column, place = hidden(column + step), hidden(place + advance)

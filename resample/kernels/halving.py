@@ -44,14 +44,10 @@ def _halve(window, in_order=False):
     abreast = ABREAST if window == 32 and not in_order else 1
     pairs_of_window = window // 2
     most = pairs_of_window // abreast
-    kind, choose, add, shift, *_ = narrow_sums(window)
+    sums = narrow_sums(window)
+    kind, add, shift = sums.type, sums.add, sums.shift
     words_of = in_words(window)
-    get, put = of_groups(abreast, window)
-
-    @register_jitable
-    def pairs_at(first, second, place, lanes):
-        pairs = get(first, second, place)
-        return pairs if in_order else choose(pairs, lanes)
+    get, put, sum_units = of_groups(abreast, window, sums, in_order)
 
     def groups_of(same):
         """Return what does groups of one unit or two: the `same` but for their places, or not."""
@@ -85,15 +81,10 @@ def _halve(window, in_order=False):
                     away, away_apart = base[v * abreast] - place, base[v * abreast + abreast - 1] - place
                 prefetch(later, place)
                 prefetch(later_next, place)
-                pairs = pairs_at(row, after(row, apart), place, lanes)
-                pairs_next = pairs_at(row_next, after(row_next, apart), place, lanes)
-                total = add(pairs, weights, spread(kind(0), pairs_of_window))
-                total_next = add(pairs_next, weights, spread(kind(0), pairs_of_window))
-                if units == 2:
-                    pairs = pairs_at(after(row, away), after(row, away_apart), place, lanes_2)
-                    pairs_next = pairs_at(after(row_next, away), after(row_next, away_apart), place, lanes_2)
-                    total = add(pairs, weights_2, total)
-                    total_next = add(pairs_next, weights_2, total_next)
+                total = sum_units(row, place, apart, away, away_apart, units, lanes, weights, lanes_2, weights_2)
+                total_next = sum_units(
+                    row_next, place, apart, away, away_apart, units, lanes, weights, lanes_2, weights_2
+                )
                 pairs = paired(shift(total, precision), shift(total_next, precision), window)
                 total = get(old, after(old, 2 * beside), 2 * column)
                 total = add(total, rows_before, spread(kind(0), pairs_of_window))

@@ -44,6 +44,7 @@ def float_lanes() -> int:
     return 8 if "avx2" in known and "fma" in known else 0
 
 
+@cache
 def register_bytes() -> int:
     """Return the bytes of a vector register: 64 (AVX-512), 32 (AVX2) or 16."""
     known = features()
